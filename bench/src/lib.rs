@@ -1,0 +1,1 @@
+//! Criterion benches of the simulator and the oracle, and what drives the GPU benches.

@@ -1,0 +1,1 @@
+//! The numeric contract as plain scalar loops; knows nothing of kernels.

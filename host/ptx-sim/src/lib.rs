@@ -1,0 +1,1 @@
+//! Executes and checks PTX on the CPU.

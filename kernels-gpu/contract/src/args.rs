@@ -1,0 +1,137 @@
+//! The one argument of each kernel: a `repr(C)` value that the host fills and the device reads.
+//!
+//! A device address is a plain `u64`, as the driver has it (`CUdeviceptr`); 0 is "none" where a field
+//! says so. Element types are named by the entry (`quantize_token_f16`), strides count elements.
+
+/// A device address; 0 is null.
+pub type DevicePtr = u64;
+
+/// A row-major matrix in device memory: element (i, j) is at `ptr + (i * row_stride + j) * size`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matrix {
+    /// Address of element (0, 0), aligned to one element.
+    pub ptr: DevicePtr,
+    /// Number of rows.
+    pub rows: u64,
+    /// Number of columns.
+    pub cols: u64,
+    /// Elements from one row to the next, at least `cols`.
+    pub row_stride: u64,
+}
+
+/// Codes as our quantizers write them: int8 [rows, cols], rows `row_bytes` apart and zero from `cols` on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Codes {
+    /// Address of code (0, 0), aligned to 16 bytes.
+    pub ptr: DevicePtr,
+    /// Number of rows.
+    pub rows: u64,
+    /// Number of codes in a row that mean something (K).
+    pub cols: u64,
+    /// Bytes from one row to the next: [`crate::limits::padded_row_bytes`] of `cols`.
+    pub row_bytes: u64,
+}
+
+/// f32 scales of the rows of a matrix: scale i is at `ptr + 4 * i * stride`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scales {
+    /// Address of the first scale, aligned to 4 bytes.
+    pub ptr: DevicePtr,
+    /// 1: one scale a row. 0: one scale for all.
+    pub stride: u64,
+}
+
+/// `row_absmax`: x [rows, cols] → absmax f32 [rows].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RowAbsmaxArgs {
+    /// The matrix.
+    pub x: Matrix,
+    /// f32 [rows].
+    pub absmax: DevicePtr,
+}
+
+/// `tensor_absmax`: x → the absmax of each block's share, f32 [grid].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TensorAbsmaxArgs {
+    /// The matrix.
+    pub x: Matrix,
+    /// f32 [gridDim.x]; every block writes its own (0 if it has no share).
+    pub partials: DevicePtr,
+}
+
+/// `quantize_token`: x → codes with one scale a row, the reduction fused. Also quantizes weight rows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeTokenArgs {
+    /// Tokens or weight rows.
+    pub x: Matrix,
+    /// The codes.
+    pub q: Codes,
+    /// f32 [rows].
+    pub scales: DevicePtr,
+}
+
+/// `quantize_tensor`: x → codes with the one scale that the partial maxima give.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeTensorArgs {
+    /// The matrix.
+    pub x: Matrix,
+    /// The codes.
+    pub q: Codes,
+    /// f32 [partial_count], from `tensor_absmax`.
+    pub partials: DevicePtr,
+    /// Number of partial maxima; 0 means absmax 0.
+    pub partial_count: u64,
+    /// f32 [1], written by block 0.
+    pub scale: DevicePtr,
+}
+
+/// `quantize_static`: x → codes with a given scale.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeStaticArgs {
+    /// The matrix.
+    pub x: Matrix,
+    /// The codes.
+    pub q: Codes,
+    /// Address of a u64 to which the number of NaN and Inf inputs is added, or 0.
+    pub non_finite: DevicePtr,
+    /// The scale, in [2⁻¹⁰⁰, 2¹⁰⁰].
+    pub scale: f32,
+    /// Padding, 0.
+    pub reserved: u32,
+}
+
+/// `pack_rows`: int8 with any row stride and alignment → codes as our quantizers write them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PackRowsArgs {
+    /// int8 from elsewhere.
+    pub x: Matrix,
+    /// The packed codes.
+    pub q: Codes,
+}
+
+/// `gemm`: y = cast(fma(s_x, s_w · f32(q_x · q_wᵀ), bias)), or the int32 accumulators themselves.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GemmArgs {
+    /// int8 [M, K].
+    pub q_x: Codes,
+    /// int8 [N, K], the same `row_bytes`.
+    pub q_w: Codes,
+    /// f32 [M] or [1]; not read for i32 output.
+    pub s_x: Scales,
+    /// f32 [N] or [1]; not read for i32 output.
+    pub s_w: Scales,
+    /// f32 [N], or 0 for none; not read for i32 output.
+    pub bias: DevicePtr,
+    /// [M, N], any row stride, element-aligned.
+    pub y: Matrix,
+}

@@ -1,0 +1,106 @@
+//! The tile configurations of the INT8 GEMM: every tunable, and what follows from it.
+
+use crate::swizzle::{CHUNKS, ROW_BYTES};
+
+/// Shared memory that a block may have on every GPU from sm_80 on (sm_86, sm_89 and sm_120 have least).
+pub const MAX_SHARED_BYTES: u32 = 99 * 1024;
+
+/// One tile configuration. A block computes `block_m × block_n` outputs, K in steps of 128 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GemmTile {
+    /// As it stands in the entry's name, `gemm_<name>_<output>`.
+    pub name: &'static str,
+    /// Rows of y a block computes.
+    pub block_m: u32,
+    /// Columns of y a block computes.
+    pub block_n: u32,
+    /// Warps along M.
+    pub warps_m: u32,
+    /// Warps along N.
+    pub warps_n: u32,
+    /// Slots of the cp.async pipeline.
+    pub stages: u32,
+}
+
+impl GemmTile {
+    /// Bytes (and int8 elements) of K in one pipeline slot.
+    pub const BLOCK_K: u32 = ROW_BYTES;
+
+    /// Threads of a block.
+    pub const fn threads(&self) -> u32 {
+        32 * self.warps_m * self.warps_n
+    }
+    /// Rows of y a warp computes.
+    pub const fn warp_m(&self) -> u32 {
+        self.block_m / self.warps_m
+    }
+    /// Columns of y a warp computes.
+    pub const fn warp_n(&self) -> u32 {
+        self.block_n / self.warps_n
+    }
+    /// m16 operands a warp holds along M.
+    pub const fn frags_m(&self) -> u32 {
+        self.warp_m() / 16
+    }
+    /// n8 operands a warp holds along N.
+    pub const fn frags_n(&self) -> u32 {
+        self.warp_n() / 8
+    }
+    /// Bytes of the x tile in one pipeline slot; the w tile follows it.
+    pub const fn x_stage_bytes(&self) -> u32 {
+        self.block_m * ROW_BYTES
+    }
+    /// Bytes of the w tile in one pipeline slot.
+    pub const fn w_stage_bytes(&self) -> u32 {
+        self.block_n * ROW_BYTES
+    }
+    /// Bytes of one pipeline slot.
+    pub const fn stage_bytes(&self) -> u32 {
+        self.x_stage_bytes() + self.w_stage_bytes()
+    }
+    /// Dynamic shared memory of a block.
+    pub const fn shared_bytes(&self) -> u32 {
+        self.stages * self.stage_bytes()
+    }
+    /// 16-byte copies each thread issues for the x tile of one slot.
+    pub const fn x_copies(&self) -> u32 {
+        self.block_m * CHUNKS / self.threads()
+    }
+    /// 16-byte copies each thread issues for the w tile of one slot.
+    pub const fn w_copies(&self) -> u32 {
+        self.block_n * CHUNKS / self.threads()
+    }
+    /// Number of tiles of an `m × n` output.
+    pub const fn tiles(&self, m: u64, n: u64) -> u64 {
+        m.div_ceil(self.block_m as u64) * n.div_ceil(self.block_n as u64)
+    }
+    /// Panics, at compile time where it is used in a const, unless the configuration can work.
+    pub const fn assert_legal(&self) {
+        assert!(self.block_m.is_multiple_of(16 * self.warps_m), "a warp's rows must be whole m16 operands");
+        assert!(self.block_n.is_multiple_of(16 * self.warps_n), "a warp's columns must be whole pairs of n8 operands");
+        assert!((self.block_m * CHUNKS).is_multiple_of(self.threads()), "the x tile must divide among the threads");
+        assert!((self.block_n * CHUNKS).is_multiple_of(self.threads()), "the w tile must divide among the threads");
+        assert!(self.stages >= 2, "a pipeline needs two slots");
+        assert!(self.shared_bytes() <= MAX_SHARED_BYTES, "more shared memory than every GPU has");
+        assert!(self.frags_m() * self.frags_n() * 4 <= 128, "more accumulators than registers allow");
+    }
+}
+
+/// For large products.
+pub const T128X128: GemmTile =
+    GemmTile { name: "t128x128", block_m: 128, block_n: 128, warps_m: 2, warps_n: 2, stages: 3 };
+/// For products too small to fill the GPU with large tiles.
+pub const T64X64: GemmTile = GemmTile { name: "t64x64", block_m: 64, block_n: 64, warps_m: 2, warps_n: 2, stages: 4 };
+/// For few tokens.
+pub const T16X64: GemmTile = GemmTile { name: "t16x64", block_m: 16, block_n: 64, warps_m: 1, warps_n: 4, stages: 4 };
+
+/// Every configuration that is compiled.
+pub const TILES: [GemmTile; 3] = [T128X128, T64X64, T16X64];
+
+const _: () = {
+    let mut i = 0;
+    while i < TILES.len() {
+        TILES[i].assert_legal();
+        i += 1;
+    }
+};

@@ -1,0 +1,46 @@
+//! Block sizes and grids of the row and tensor kernels.
+
+/// Threads of every block of `reduce` and `quantize`.
+pub const THREADS: u32 = 256;
+
+/// The most blocks `tensor_absmax` is launched with, hence the most partial maxima.
+pub const MAX_PARTIALS: u64 = 1024;
+
+/// The most blocks along x that any kernel is launched with (the hardware's limit is 2³¹ − 1):
+/// every kernel walks on in steps of the grid, so any number of rows or tiles is right.
+pub const MAX_BLOCKS: u64 = 1 << 20;
+
+/// Columns up to which `quantize_token` holds a row in registers and reads x once from memory.
+pub const CACHED_COLS: u64 = 16_384;
+
+/// Columns up to which the `_warp` variants, one warp a row, are preferred.
+pub const WARP_COLS: u64 = 1_024;
+
+/// Rows that a block of the `_warp` variants handles at a time.
+pub const WARP_ROWS: u64 = THREADS as u64 / 32;
+
+const fn at_least_one(blocks: u64, most: u64) -> u32 {
+    if blocks == 0 {
+        1
+    } else if blocks > most {
+        most as u32
+    } else {
+        blocks as u32
+    }
+}
+
+/// Blocks for a kernel that handles `rows_per_block` rows a block at a time.
+pub const fn row_blocks(rows: u64, rows_per_block: u64) -> u32 {
+    at_least_one(rows.div_ceil(rows_per_block), MAX_BLOCKS)
+}
+
+/// Blocks, and partial maxima, for `tensor_absmax`: a share of about 8,192 elements or one row each.
+pub const fn partials(rows: u64, cols: u64) -> u32 {
+    let rows_per_block = 8192u64.div_ceil(if cols == 0 { 1 } else { cols });
+    at_least_one(rows.div_ceil(rows_per_block), MAX_PARTIALS)
+}
+
+/// Blocks for the GEMM: one a tile.
+pub const fn tile_blocks(tiles: u64) -> u32 {
+    at_least_one(tiles, MAX_BLOCKS)
+}

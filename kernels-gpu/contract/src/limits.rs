@@ -1,0 +1,29 @@
+//! The limits and constants of the numeric contract (NUMERICS.md) that both sides need.
+
+/// Rows of codes that our quantizers write are zero-padded to this many bytes, and the GEMM relies on it.
+pub const ROW_ALIGN_BYTES: u64 = 128;
+
+/// The largest K whose int32 accumulator cannot overflow: 127 · 127 · K ≤ 2³¹ − 1.
+pub const MAX_K: u64 = 133_144;
+
+/// The largest code of the symmetric scheme; the smallest is its negative.
+pub const CODE_MAX: f32 = 127.0;
+
+/// 2⁻¹⁰⁰: scales below it are raised to it, so that the division in three operations is exact.
+pub const SCALE_MIN: f32 = f32::from_bits((127 - 100) << 23);
+
+/// 2¹⁰⁰: the largest scale that may be given.
+pub const SCALE_MAX: f32 = f32::from_bits((127 + 100) << 23);
+
+/// The bits of the one NaN that is ever written: f32.
+pub const NAN_F32: u32 = 0x7fff_ffff;
+
+/// The bits of the one NaN that is ever written: f16 and bf16.
+pub const NAN_16: u16 = 0x7fff;
+
+/// Bytes from one row of codes to the next for `cols` codes a row.
+pub const fn padded_row_bytes(cols: u64) -> u64 {
+    cols.next_multiple_of(ROW_ALIGN_BYTES)
+}
+
+const _: () = assert!(127 * 127 * MAX_K <= i32::MAX as u64 && 127 * 127 * (MAX_K + 1) > i32::MAX as u64);

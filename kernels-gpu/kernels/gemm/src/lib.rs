@@ -1,0 +1,1 @@
+//! Device module: gemm.

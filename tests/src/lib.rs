@@ -1,0 +1,1 @@
+//! Property tests: every kernel against the oracle, on whatever drivers there are.
