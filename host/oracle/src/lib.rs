@@ -1,1 +1,58 @@
-//! The numeric contract as plain scalar loops; knows nothing of kernels.
+//! The numeric contract (NUMERICS.md) as plain scalar loops over f64, f32 and integers.
+//!
+//! Everything that computes is compared with this crate, so it is written to be read, not to be fast,
+//! and it knows nothing of kernels, tiles, strides or devices. Matrices are dense and row-major;
+//! f16 and bf16 inputs are widened to f32 first ([`float`]), which is exact.
+//!
+//! One op has one name everywhere, and here one file: [`row_absmax()`], [`tensor_absmax()`],
+//! [`quantize_token()`], [`quantize_tensor()`], [`quantize_static()`], [`pack_rows()`] and the two halves
+//! of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
+//! [`reference()`] the same layer in float64, [`metrics()`] the distance between the two.
+//!
+//! Lengths that do not fit together are a mistake of the caller and panic; what data can cause (K too
+//! large, a scale out of range) is an [`Error`].
+
+mod error;
+pub mod float;
+pub mod gemm;
+pub mod linear;
+pub mod metrics;
+pub mod pack_rows;
+pub mod quantize_static;
+pub mod quantize_tensor;
+pub mod quantize_token;
+pub mod reference;
+pub mod row_absmax;
+pub mod scale;
+pub mod tensor_absmax;
+
+pub use error::Error;
+pub use float::{canonical, widen_bf16, widen_f16};
+pub use gemm::{Dequant, dequant_bf16, dequant_f16, dequant_f32, gemm_i32};
+pub use linear::{Linear, Scheme, linear};
+pub use metrics::{Metrics, metrics};
+pub use pack_rows::pack_rows;
+pub use quantize_static::quantize_static;
+pub use quantize_tensor::quantize_tensor;
+pub use quantize_token::quantize_token;
+pub use reference::reference;
+pub use row_absmax::row_absmax;
+pub use scale::{code, scale_from_absmax};
+pub use tensor_absmax::tensor_absmax;
+
+/// The ops that have a scalar definition here, by the name that the device file, the host op, the
+/// registry row and the bench row have too. Each is a file of this crate.
+pub const OPS: [&str; 7] =
+    ["row_absmax", "tensor_absmax", "quantize_token", "quantize_tensor", "quantize_static", "pack_rows", "gemm"];
+
+/// The largest K: 127 · 127 · K ≤ 2³¹ − 1.
+pub const MAX_K: usize = 133_144;
+
+/// Bytes to which a row of codes is padded with zeros.
+pub const ROW_ALIGN: usize = 128;
+
+/// Panics unless a matrix of `len` elements is `rows × cols`.
+#[track_caller]
+fn assert_shape(what: &str, len: usize, rows: usize, cols: usize) {
+    assert_eq!(len, rows * cols, "{what} has {len} elements, which is not {rows} rows of {cols}");
+}
