@@ -1,1 +1,19 @@
 //! Executes and checks PTX on the CPU.
+//!
+//! [`Module::load`] parses a PTX text and refuses what it does not know; [`Module::instantiate`] gives its
+//! variables a place in a [`Memory`]; [`launch`] runs a kernel, warp by warp, and either returns
+//! [`Counters`] or a [`Fault`] that says which thread did what wrong at which line.
+
+pub mod driver;
+
+mod counters;
+mod fault;
+mod launch;
+mod memory;
+mod module;
+
+pub use counters::{Class, Counters};
+pub use fault::{Fault, FaultKind};
+pub use launch::{DEFAULT_INSTRUCTION_LIMIT, Launch, Schedule, launch};
+pub use memory::{Memory, MemoryError, POISON, Region};
+pub use module::{Global, Instance, Kernel, LoadError, Module, Param};

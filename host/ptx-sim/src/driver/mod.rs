@@ -1,0 +1,1 @@
+//! The driver functions that libcuda calls when the simulator is the GPU.
