@@ -1,1 +1,8 @@
-//! Property tests: every kernel against the oracle, on whatever drivers there are.
+//! What the property tests and the benches share: content, shapes, an exact check of large products.
+//!
+//! The tests themselves are in `tests/`: every kernel against the oracle, bit for bit, on whatever
+//! drivers there are.
+
+pub mod data;
+pub mod freivalds;
+pub mod random;
