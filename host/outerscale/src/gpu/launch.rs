@@ -1,0 +1,130 @@
+//! Launching a kernel: one by-value argument, operands kept alive until it has ended.
+
+use super::{
+    Gpu,
+    module::{self, Function},
+};
+use crate::{
+    Dtype, Result,
+    memory::DeviceMemory,
+    ops::{Choice, Problem, Table, choose},
+};
+use cust::sys;
+use std::{ffi::c_void, sync::Arc};
+
+/// What is to be launched, before a variant is chosen.
+pub(crate) struct LaunchRequest<'a> {
+    table: &'static Table,
+    problem: Problem,
+    dtype: Dtype,
+    choice: Choice<'a>,
+    keep: Vec<Arc<DeviceMemory>>,
+}
+
+impl<'a> LaunchRequest<'a> {
+    pub(crate) fn new(table: &'static Table, problem: Problem, dtype: Dtype, choice: Choice<'a>) -> Self {
+        LaunchRequest { table, problem, dtype, choice, keep: Vec::new() }
+    }
+
+    /// Names memory that the kernel uses.
+    pub(crate) fn keep<'m>(mut self, memory: impl IntoIterator<Item = &'m Arc<DeviceMemory>>) -> Self {
+        self.keep.extend(memory.into_iter().cloned());
+        self
+    }
+}
+
+/// What was launched. It keeps its operands alive and can be launched again, as benches do.
+#[derive(Clone)]
+pub struct Launch {
+    /// The kernel's entry.
+    pub entry: String,
+    /// The variant, by its name in the op's table.
+    pub variant: &'static str,
+    /// Why that variant.
+    pub why: &'static str,
+    /// Blocks; 0 where there was nothing to do and nothing was launched.
+    pub grid: u32,
+    /// Threads of a block.
+    pub block: u32,
+    /// Dynamic shared memory of a block, in bytes.
+    pub shared_bytes: u32,
+    function: Option<Function>,
+    // In words, so that the alignment is that of every argument.
+    args: Vec<u64>,
+    _keep: Vec<Arc<DeviceMemory>>,
+}
+
+impl Gpu {
+    /// Chooses a variant and launches it on the stream; `rows` = 0 launches nothing.
+    ///
+    /// # Safety
+    /// `args` is what the table's kernels take, and describes memory of `request.keep` truthfully.
+    pub(crate) unsafe fn launch<A: Copy>(&self, request: LaunchRequest<'_>, args: A, rows: u64) -> Result<Launch> {
+        const { assert!(align_of::<A>() <= align_of::<u64>(), "arguments are kept as words") };
+        let LaunchRequest { table, problem, dtype, choice, keep } = request;
+        let chosen = choose(table, &problem, dtype, choice)?;
+        let entry = chosen.variant.entry(dtype);
+        let mut words = vec![0u64; size_of::<A>().div_ceil(8)];
+        // SAFETY: `words` has room for an `A`, and its alignment was checked.
+        unsafe { words.as_mut_ptr().cast::<A>().write(args) };
+        let mut launch = Launch {
+            entry,
+            variant: chosen.variant.name,
+            why: chosen.why,
+            grid: 0,
+            block: chosen.variant.block,
+            shared_bytes: chosen.variant.shared_bytes,
+            function: None,
+            args: words,
+            _keep: keep,
+        };
+        if rows > 0 {
+            self.make_current()?;
+            launch.grid = (chosen.variant.grid)(&problem);
+            launch.function = Some(self.0.functions.get(self, table.module, &launch.entry, launch.shared_bytes)?);
+        }
+        log::info!(
+            "{}: {} ({}), grid {}, block {}, {} bytes of shared memory",
+            table.op,
+            launch.entry,
+            launch.why,
+            launch.grid,
+            launch.block,
+            launch.shared_bytes
+        );
+        launch.again(self)?;
+        Ok(launch)
+    }
+}
+
+impl Launch {
+    /// Launches the same kernel on the same operands once more.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn again(&self, gpu: &Gpu) -> Result<()> {
+        let Some(function) = self.function else { return Ok(()) };
+        gpu.make_current()?;
+        gpu.note_launch(&self.entry);
+        let mut parameters = [self.args.as_ptr().cast_mut().cast::<c_void>()];
+        // SAFETY: `Gpu::launch` made the arguments under its caller's promise; the operands are kept alive by
+        // this value and, being freed by a call that waits for the device, beyond it. The driver copies the
+        // one parameter before it returns.
+        let status = unsafe {
+            sys::cuLaunchKernel(
+                function.0,
+                self.grid,
+                1,
+                1,
+                self.block,
+                1,
+                1,
+                self.shared_bytes,
+                gpu.stream().as_inner(),
+                parameters.as_mut_ptr(),
+                std::ptr::null_mut(),
+            )
+        };
+        module::check(status).map_err(|e| gpu.cuda_error("cuLaunchKernel", format!(" for kernel {}", self.entry), e))
+    }
+}

@@ -1,0 +1,149 @@
+//! Floating-point operands: what goes in and what comes out.
+
+use crate::{
+    DeviceVector, Element, Float, Gpu, Layout, OutputElement, Result,
+    memory::{DeviceMatrix, DeviceMemory},
+};
+use std::sync::Arc;
+
+macro_rules! matrix {
+    ($(#[$doc:meta])* $type:ident, $bound:ident) => {
+        $(#[$doc])*
+        pub struct $type<T>(pub(crate) DeviceMatrix<T>);
+
+        impl<T: $bound> $type<T> {
+            /// Number of rows.
+            pub fn rows(&self) -> u64 {
+                self.0.layout.rows
+            }
+
+            /// Number of columns.
+            pub fn cols(&self) -> u64 {
+                self.0.layout.cols
+            }
+
+            /// Where the elements lie.
+            pub fn layout(&self) -> Layout {
+                self.0.layout
+            }
+        }
+    };
+}
+
+matrix!(
+    /// Activations x [tokens, K] in device memory, any row stride and element alignment.
+    Activations,
+    Float
+);
+matrix!(
+    /// Weights w [N, K] in device memory, any row stride and element alignment.
+    Weights,
+    Float
+);
+matrix!(
+    /// The product y [tokens, N] in device memory, any row stride and element alignment.
+    Output,
+    OutputElement
+);
+
+impl<T: Float> Activations<T> {
+    /// Copies x, row-major without gaps, to the device and lays it out there.
+    ///
+    /// # Errors
+    /// `x` where the number of elements or the layout is wrong; a CUDA error.
+    pub fn upload(gpu: &Gpu, x: &[T], layout: Layout) -> Result<Self> {
+        DeviceMatrix::upload(gpu, "x", x, layout).map(Activations)
+    }
+}
+
+impl<T: Float> Weights<T> {
+    /// Copies w, row-major without gaps, to the device and lays it out there.
+    ///
+    /// # Errors
+    /// `w` where the number of elements or the layout is wrong; a CUDA error.
+    pub fn upload(gpu: &Gpu, w: &[T], layout: Layout) -> Result<Self> {
+        DeviceMatrix::upload(gpu, "w", w, layout).map(Weights)
+    }
+}
+
+impl<T: OutputElement> Output<T> {
+    /// Memory for y; its content is unknown until a product is written to it.
+    ///
+    /// # Errors
+    /// `y` where the layout is wrong; a CUDA error.
+    pub fn new(gpu: &Gpu, layout: Layout) -> Result<Self> {
+        DeviceMatrix::allocate(gpu, "y", layout, None).map(Output)
+    }
+
+    /// Memory for y in which every byte is `fill`: what a kernel leaves alone can be seen afterwards.
+    ///
+    /// # Errors
+    /// `y` where the layout is wrong; a CUDA error.
+    pub fn filled(gpu: &Gpu, layout: Layout, fill: u8) -> Result<Self> {
+        DeviceMatrix::allocate(gpu, "y", layout, Some(fill)).map(Output)
+    }
+
+    /// Copies y to the host, row-major without gaps [rows, cols].
+    ///
+    /// # Errors
+    /// A CUDA error of the copy, or of a kernel launched before.
+    pub fn download(&self) -> Result<Vec<T>> {
+        self.0.download()
+    }
+
+    /// Copies y and the gaps between its rows to the host: [`Layout::span`] elements.
+    ///
+    /// # Errors
+    /// As [`Output::download`].
+    pub fn download_span(&self) -> Result<Vec<T>> {
+        self.0.download_span()
+    }
+}
+
+/// Bias f32 [N] in device memory.
+pub struct Bias(pub(crate) DeviceVector<f32>);
+
+impl Bias {
+    /// Copies the bias to the device. NaN and Inf are data.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn upload(gpu: &Gpu, bias: &[f32]) -> Result<Self> {
+        DeviceVector::upload(gpu, bias).map(Bias)
+    }
+}
+
+/// The maxima that the blocks of `tensor_absmax` found: one reduction away from the absmax of the tensor.
+pub struct PartialAbsmax(pub(crate) DeviceVector<f32>);
+
+impl PartialAbsmax {
+    /// Copies the partial maxima to the host; their number follows from the shape alone.
+    ///
+    /// # Errors
+    /// A CUDA error of the copy, or of a kernel launched before.
+    pub fn download(&self) -> Result<Vec<f32>> {
+        self.0.download()
+    }
+}
+
+/// Counts the NaN and Inf inputs that a static scale cannot carry.
+pub struct NonFiniteCounter(pub(crate) Arc<DeviceMemory>);
+
+impl NonFiniteCounter {
+    /// A counter at 0.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn new(gpu: &Gpu) -> Result<Self> {
+        Ok(NonFiniteCounter(Arc::new(DeviceMemory::filled(gpu, 8, 0)?)))
+    }
+
+    /// The count, after what was launched before has ended.
+    ///
+    /// # Errors
+    /// A CUDA error of the copy, or of a kernel launched before.
+    pub fn read(&self) -> Result<u64> {
+        let halves: Vec<i32> = self.0.download()?;
+        Ok(u64::from(halves[0].bits()) | u64::from(halves[1].bits()) << 32)
+    }
+}

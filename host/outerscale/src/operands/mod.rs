@@ -1,0 +1,13 @@
+//! One type per stop of the way of the data: a wrong order or a scale along K does not compile.
+
+mod codes;
+mod matrices;
+mod scales;
+
+pub use codes::{Int8Matrix, PackedCodes, QuantizedTokens, QuantizedWeights};
+pub use matrices::{Activations, Bias, NonFiniteCounter, Output, PartialAbsmax, Weights};
+pub use scales::{
+    PerChannel, PerInputChannel, PerTensor, PerToken, ScaleKind, Scales, TokenScale, WeightScale, check_scale,
+};
+
+pub(crate) use codes::CodeMatrix;

@@ -1,0 +1,45 @@
+//! The operations: one file per op, named as its device file.
+//!
+//! Each validates (an error names the argument and the rule), chooses a variant (the eligible ones, then a
+//! committed preference; a variant asked for by name is validated the same), and launches.
+
+mod gemm;
+mod pack_rows;
+mod quantize_static;
+mod quantize_tensor;
+mod quantize_token;
+mod row_absmax;
+mod tensor_absmax;
+mod variant;
+
+pub use gemm::{Product, gemm, max_k};
+pub use pack_rows::pack_rows;
+pub use quantize_static::{StaticScale, quantize_static};
+pub use quantize_tensor::quantize_tensor;
+pub use quantize_token::{quantize_token, quantize_weights};
+pub use row_absmax::row_absmax;
+pub use tensor_absmax::tensor_absmax;
+pub use variant::{Choice, Chosen, Preference, Problem, Table, Variant, choose};
+
+pub(crate) mod tables {
+    //! The variant rows and preferences of each op, for the registry.
+    pub(crate) use super::{gemm::GEMM, pack_rows::PACK_ROWS, quantize_static::QUANTIZE_STATIC};
+    pub(crate) use super::{quantize_tensor::QUANTIZE_TENSOR, quantize_token::QUANTIZE_TOKEN};
+    pub(crate) use super::{row_absmax::ROW_ABSMAX, tensor_absmax::TENSOR_ABSMAX};
+}
+
+use crate::{Error, Result};
+use contract::limits::MAX_K;
+
+/// The rule that every quantizer has for its columns.
+fn check_cols(op: &'static str, argument: &'static str, cols: u64) -> Result<()> {
+    match cols {
+        0 => Err(Error::argument(op, argument, "K must be at least 1, got 0")),
+        1..=MAX_K => Ok(()),
+        _ => Err(Error::argument(
+            op,
+            argument,
+            format!("K must be at most {MAX_K}, where int32 cannot overflow, got {cols}"),
+        )),
+    }
+}

@@ -1,0 +1,45 @@
+//! Codes from elsewhere, brought into the shape that the product relies on.
+
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem, Variant, check_cols};
+use crate::operands::CodeMatrix;
+use crate::{Dtype, Gpu, Int8Matrix, Launch, PackedCodes, Result, gpu::LaunchRequest, ptx::Module};
+use contract::{args::PackRowsArgs, grid, limits::ROW_ALIGN_BYTES};
+
+pub(crate) const PACK_ROWS: Table = Table {
+    op: "pack_rows",
+    module: Module::Quantize,
+    variants: &[Variant {
+        name: "block",
+        stem: "pack_rows",
+        dtypes: &[],
+        block: grid::THREADS,
+        grid: |p| grid::row_blocks(p.m, 1),
+        shared_bytes: 0,
+    }],
+    preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
+};
+
+/// int8 [rows, K], any row stride and alignment → the same codes in rows zero-padded to 128 bytes.
+///
+/// # Errors
+/// `codes` where K is 0 or over the limit; a variant that cannot be used; a CUDA error.
+pub fn pack_rows(gpu: &Gpu, codes: &Int8Matrix, choice: Choice<'_>) -> Result<(PackedCodes, Launch)> {
+    let layout = codes.0.layout;
+    check_cols("pack_rows", "codes", layout.cols)?;
+    log::info!(
+        "pack_rows: int8 [{}, {}] from elsewhere, row stride {}, is copied into rows padded to {ROW_ALIGN_BYTES} bytes",
+        layout.rows,
+        layout.cols,
+        layout.row_stride
+    );
+    let problem = Problem::new(gpu, layout.rows, 1, layout.cols);
+    // Codes from elsewhere may hold -128.
+    let packed = CodeMatrix::new(gpu, layout.rows, layout.cols, 128)?;
+    let args = PackRowsArgs { x: codes.0.as_arg(), q: packed.as_arg() };
+    let request = LaunchRequest::new(&PACK_ROWS, problem, Dtype::I8, choice).keep([&codes.0.memory, &packed.memory]);
+    // SAFETY: `codes` spans its layout (`DeviceMatrix`), `packed` has padded rows for each of its rows; both
+    // live until the launch has ended (`keep`).
+    let launch = unsafe { gpu.launch(request, args, layout.rows) }?;
+    Ok((PackedCodes(packed), launch))
+}

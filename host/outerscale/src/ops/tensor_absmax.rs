@@ -1,0 +1,40 @@
+//! The largest magnitude of a tensor, up to one reduction of the blocks' maxima.
+
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem, Variant, check_cols};
+use crate::{
+    Activations, DeviceVector, Dtype, Float, Gpu, Launch, PartialAbsmax, Result, gpu::LaunchRequest, ptx::Module,
+};
+use contract::{args::TensorAbsmaxArgs, grid};
+
+pub(crate) const TENSOR_ABSMAX: Table = Table {
+    op: "tensor_absmax",
+    module: Module::Reduce,
+    variants: &[Variant {
+        name: "block",
+        stem: "tensor_absmax",
+        dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
+        block: grid::THREADS,
+        grid: |p| grid::partials(p.m, p.k),
+        shared_bytes: 0,
+    }],
+    preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
+};
+
+/// x [rows, K] → the largest |x| of each block's share, f32 [[`grid::partials`](contract::grid::partials)(rows, K)];
+/// none where there are no rows. Any NaN makes a maximum NaN.
+///
+/// # Errors
+/// `x` where K is 0 or over the limit; a variant that cannot be used; a CUDA error.
+pub fn tensor_absmax<T: Float>(gpu: &Gpu, x: &Activations<T>, choice: Choice<'_>) -> Result<(PartialAbsmax, Launch)> {
+    check_cols("tensor_absmax", "x", x.cols())?;
+    let problem = Problem::new(gpu, x.rows(), 1, x.cols());
+    let blocks = if x.rows() == 0 { 0 } else { u64::from(grid::partials(x.rows(), x.cols())) };
+    let partials = DeviceVector::uninitialized(gpu, blocks)?;
+    let args = TensorAbsmaxArgs { x: x.0.as_arg(), partials: partials.memory.ptr() };
+    let request = LaunchRequest::new(&TENSOR_ABSMAX, problem, T::DTYPE, choice).keep([&x.0.memory, &partials.memory]);
+    // SAFETY: `x` spans its layout (`DeviceMatrix`), `partials` has one f32 a block of the variant's grid,
+    // which is the same function of the shape; both live until the launch has ended (`keep`).
+    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
+    Ok((PartialAbsmax(partials), launch))
+}

@@ -1,0 +1,230 @@
+//! Variants of a kernel as data, and the choice among them.
+
+use crate::{Dtype, Error, Gpu, Result, ptx::Module};
+
+/// What a variant is chosen by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Rows of x: tokens.
+    pub m: u64,
+    /// Rows of w; 1 where there is none.
+    pub n: u64,
+    /// Columns.
+    pub k: u64,
+    /// Multiprocessors of the GPU.
+    pub multiprocessors: u64,
+    /// Dynamic shared memory that a block can have, in bytes.
+    pub shared_limit: u32,
+    /// Threads that a block can have.
+    pub thread_limit: u32,
+}
+
+impl Problem {
+    pub(crate) fn new(gpu: &Gpu, m: u64, n: u64, k: u64) -> Problem {
+        let limits = gpu.limits();
+        Problem {
+            m,
+            n,
+            k,
+            multiprocessors: limits.multiprocessors,
+            shared_limit: limits.shared_bytes,
+            thread_limit: limits.threads,
+        }
+    }
+}
+
+/// One way to run an op: a row of its table.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// Its name among the op's variants.
+    pub name: &'static str,
+    /// The entry's name without the element type.
+    pub stem: &'static str,
+    /// Element types that it is compiled for; none: the entry's name is the stem itself.
+    pub dtypes: &'static [Dtype],
+    /// Threads of a block.
+    pub block: u32,
+    /// Blocks.
+    pub grid: fn(&Problem) -> u32,
+    /// Dynamic shared memory of a block, in bytes.
+    pub shared_bytes: u32,
+}
+
+impl Variant {
+    /// The name of the entry for elements of type `dtype`.
+    pub fn entry(&self, dtype: Dtype) -> String {
+        if self.dtypes.is_empty() { self.stem.to_owned() } else { format!("{}_{dtype}", self.stem) }
+    }
+
+    /// The names of all its entries.
+    pub fn entries(&self) -> Vec<String> {
+        if self.dtypes.is_empty() {
+            vec![self.stem.to_owned()]
+        } else {
+            self.dtypes.iter().map(|dtype| self.entry(*dtype)).collect()
+        }
+    }
+
+    /// Whether the variant can run the problem on this GPU.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn eligible(&self, problem: &Problem, dtype: Dtype) -> std::result::Result<(), String> {
+        if !self.dtypes.is_empty() && !self.dtypes.contains(&dtype) {
+            return Err(format!("it is not compiled for {dtype}"));
+        }
+        if self.shared_bytes > problem.shared_limit {
+            return Err(format!(
+                "it needs {} bytes of shared memory a block, this GPU has {}",
+                self.shared_bytes, problem.shared_limit
+            ));
+        }
+        if self.block > problem.thread_limit {
+            return Err(format!("it needs {} threads a block, this GPU has {}", self.block, problem.thread_limit));
+        }
+        Ok(())
+    }
+}
+
+/// One line of an op's preferences: the first that applies to an eligible variant decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Preference {
+    /// The variant.
+    pub variant: &'static str,
+    /// Whether the line applies.
+    pub when: fn(&Problem) -> bool,
+    /// Why it is preferred then.
+    pub why: &'static str,
+}
+
+/// An op's kernels: what is launched, and what is preferred.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// The op.
+    pub op: &'static str,
+    /// Where its kernels are.
+    pub module: Module,
+    /// Its variants.
+    pub variants: &'static [Variant],
+    /// Its preferences, in order; the last applies always.
+    pub preferences: &'static [Preference],
+}
+
+/// Which variant to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice<'a> {
+    /// The preferred one.
+    #[default]
+    Auto,
+    /// The one of this name, if it can run the problem.
+    Named(&'a str),
+}
+
+/// A variant and why it was taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen {
+    /// The variant.
+    pub variant: &'static Variant,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Chooses a variant for a problem.
+///
+/// # Errors
+/// [`Error::Variant`] where the named variant does not exist or cannot run the problem, or no variant can.
+pub fn choose(table: &Table, problem: &Problem, dtype: Dtype, choice: Choice<'_>) -> Result<Chosen> {
+    if let Choice::Named(name) = choice {
+        let refuse = |reason| Err(Error::Variant { op: table.op, wanted: name.to_owned(), reason });
+        let Some(variant) = table.variants.iter().find(|v| v.name == name) else {
+            let names: Vec<_> = table.variants.iter().map(|v| v.name).collect();
+            return refuse(format!("there is none of that name; there are {}", names.join(", ")));
+        };
+        return match variant.eligible(problem, dtype) {
+            Ok(()) => Ok(Chosen { variant, why: "asked for by name" }),
+            Err(reason) => refuse(reason),
+        };
+    }
+    let mut reasons = Vec::new();
+    for variant in table.variants {
+        if let Err(reason) = variant.eligible(problem, dtype) {
+            log::debug!("{}: {} is not eligible: {reason}", table.op, variant.name);
+            reasons.push(format!("{}: {reason}", variant.name));
+        }
+    }
+    for preference in table.preferences {
+        let variant = table.variants.iter().find(|v| v.name == preference.variant);
+        if let Some(variant) = variant
+            && (preference.when)(problem)
+            && variant.eligible(problem, dtype).is_ok()
+        {
+            return Ok(Chosen { variant, why: preference.why });
+        }
+    }
+    // Every preference names an ineligible variant: whatever else can run is right, only slower.
+    match table.variants.iter().find(|v| v.eligible(problem, dtype).is_ok()) {
+        Some(variant) => Ok(Chosen { variant, why: "the only eligible one" }),
+        None => Err(Error::Variant { op: table.op, wanted: "any".to_owned(), reason: reasons.join("; ") }),
+    }
+}
+
+/// A preference that always applies.
+pub(super) fn always(_: &Problem) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Variant = Variant {
+        name: "small",
+        stem: "op_small",
+        dtypes: &[Dtype::F32, Dtype::F16],
+        block: 128,
+        grid: |p| p.m as u32,
+        shared_bytes: 1 << 10,
+    };
+    const LARGE: Variant = Variant { name: "large", stem: "op_large", shared_bytes: 96 << 10, ..SMALL };
+    const TABLE: Table = Table {
+        op: "op",
+        module: Module::Gemm,
+        variants: &[SMALL, LARGE],
+        preferences: &[
+            Preference { variant: "large", when: |p| p.m >= 100, why: "many rows" },
+            Preference { variant: "small", when: always, why: "few rows" },
+        ],
+    };
+    const PROBLEM: Problem =
+        Problem { m: 100, n: 1, k: 1, multiprocessors: 100, shared_limit: 99 << 10, thread_limit: 1024 };
+
+    fn chosen(problem: Problem, dtype: Dtype, choice: Choice<'_>) -> std::result::Result<String, String> {
+        choose(&TABLE, &problem, dtype, choice)
+            .map(|c| format!("{}: {}", c.variant.name, c.why))
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_first_preference_that_applies_decides() {
+        assert_eq!(chosen(PROBLEM, Dtype::F32, Choice::Auto).unwrap(), "large: many rows");
+        assert_eq!(chosen(Problem { m: 99, ..PROBLEM }, Dtype::F32, Choice::Auto).unwrap(), "small: few rows");
+        let little_shared = Problem { shared_limit: 48 << 10, ..PROBLEM };
+        assert_eq!(chosen(little_shared, Dtype::F32, Choice::Auto).unwrap(), "small: few rows");
+    }
+
+    #[test]
+    fn an_override_is_validated() {
+        let few = Problem { m: 1, shared_limit: 48 << 10, ..PROBLEM };
+        assert_eq!(chosen(few, Dtype::F32, Choice::Named("small")).unwrap(), "small: asked for by name");
+        let error = chosen(few, Dtype::F32, Choice::Named("large")).unwrap_err();
+        assert_eq!(error, "op: variant large: it needs 98304 bytes of shared memory a block, this GPU has 49152");
+        let error = chosen(few, Dtype::F32, Choice::Named("huge")).unwrap_err();
+        assert_eq!(error, "op: variant huge: there is none of that name; there are small, large");
+    }
+
+    #[test]
+    fn where_none_can_run_every_reason_is_given() {
+        let error = chosen(Problem { thread_limit: 64, ..PROBLEM }, Dtype::I8, Choice::Auto).unwrap_err();
+        assert!(error.contains("small: it is not compiled for i8; large: it is not compiled for i8"), "{error}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The kernels as PTX, embedded when the library was built: one text per device module and architecture.
+
+/// A device module: the kernels of one crate under `kernels-gpu/kernels`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Module {
+    /// Absmax reductions.
+    Reduce,
+    /// Quantizers and the packing of codes.
+    Quantize,
+    /// The int8 product.
+    Gemm,
+}
+
+impl Module {
+    /// Every module.
+    pub const ALL: [Module; 3] = [Module::Reduce, Module::Quantize, Module::Gemm];
+
+    /// The name of its crate and file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Module::Reduce => "reduce",
+            Module::Quantize => "quantize",
+            Module::Gemm => "gemm",
+        }
+    }
+}
+
+/// The PTX of all modules for one architecture.
+#[derive(Clone, Copy, Debug)]
+pub struct Arch {
+    /// As ptxas calls it: `sm_80`.
+    pub name: &'static str,
+    /// The text of each module, in the order of [`Module::ALL`].
+    texts: [&'static str; 3],
+}
+
+/// Every architecture that PTX is embedded for, oldest first.
+pub static ARCHS: &[Arch] = include!(concat!(env!("OUT_DIR"), "/archs.rs"));
+
+impl Arch {
+    /// The architecture called `name`.
+    pub fn named(name: &str) -> Option<&'static Arch> {
+        ARCHS.iter().find(|arch| arch.name == name)
+    }
+
+    /// The PTX of a module.
+    pub fn ptx(&self, module: Module) -> &'static str {
+        self.texts[module as usize]
+    }
+
+    /// Major and minor version, and whether the code runs on this very version only (`sm_90a`).
+    pub fn version(&self) -> (u32, u32, bool) {
+        let digits = self.name.trim_start_matches("sm_");
+        let exact = digits.ends_with('a');
+        let number: u32 = digits.trim_end_matches('a').parse().unwrap_or(0);
+        (number / 10, number % 10, exact)
+    }
+
+    /// Whether the driver can compile this PTX for a GPU of version (`major`, `minor`).
+    pub fn runs_on(&self, major: u32, minor: u32) -> bool {
+        let (own_major, own_minor, exact) = self.version();
+        if exact { (own_major, own_minor) == (major, minor) } else { (own_major, own_minor) <= (major, minor) }
+    }
+
+    /// The names of a module's kernels, in the order of the text.
+    pub fn entries(&self, module: Module) -> impl Iterator<Item = &'static str> {
+        self.ptx(module).lines().filter_map(|line| {
+            let rest = line.trim_start().strip_prefix(".visible")?.trim_start().strip_prefix(".entry")?;
+            rest.trim_start().split(['(', ' ', '\t', '{']).next().filter(|name| !name.is_empty())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arch(name: &'static str, text: &'static str) -> Arch {
+        Arch { name, texts: [text; 3] }
+    }
+
+    #[test]
+    fn accelerated_code_runs_on_its_own_version_only() {
+        assert!(arch("sm_80", "").runs_on(12, 0));
+        assert!(!arch("sm_90", "").runs_on(8, 9));
+        assert!(arch("sm_90a", "").runs_on(9, 0));
+        assert!(!arch("sm_90a", "").runs_on(10, 0));
+        assert_eq!(arch("sm_100a", "").version(), (10, 0, true));
+    }
+
+    #[test]
+    fn entries_are_found_by_their_directive() {
+        let text = ".visible .entry a_f32(\n\t.param .b64 p\n)\n.func helper()\n  .visible .entry b\n(\n// .visible .entry c(\n";
+        assert_eq!(arch("sm_80", text).entries(Module::Gemm).collect::<Vec<_>>(), ["a_f32", "b"]);
+    }
+}
