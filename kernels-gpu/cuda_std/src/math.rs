@@ -1,0 +1,85 @@
+//! Arithmetic whose rounding is named. `+`, `-` and `*` of f32 already are the `.rn` instructions: the compiler
+//! does not contract.
+
+use crate::instruction;
+
+/// `fma.rn.f32`: a · b + c with one rounding (section 9.7.3.7).
+#[inline(always)]
+pub fn fma_rn_f32(a: f32, b: f32, c: f32) -> f32 {
+    instruction!("fma.rn.f32", {
+        let d: f32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("fma.rn.f32 {}, {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b, in(reg32) c,
+                options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
+/// `rcp.rn.f32`: 1 / a, correctly rounded (section 9.7.3.14).
+#[inline(always)]
+pub fn rcp_rn_f32(a: f32) -> f32 {
+    instruction!("rcp.rn.f32", {
+        let d: f32;
+        // SAFETY: arithmetic on registers.
+        unsafe { core::arch::asm!("rcp.rn.f32 {}, {};", out(reg32) d, in(reg32) a, options(pure, nomem, nostack)) };
+        d
+    })
+}
+
+/// `div.rn.f32`: a / b, correctly rounded (section 9.7.3.8).
+#[inline(always)]
+pub fn div_rn_f32(a: f32, b: f32) -> f32 {
+    instruction!("div.rn.f32", {
+        let d: f32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("div.rn.f32 {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b,
+                options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
+/// `min.f32`: the lesser; a NaN gives the other operand (section 9.7.3.11).
+#[inline(always)]
+pub fn min_f32(a: f32, b: f32) -> f32 {
+    instruction!("min.f32", {
+        let d: f32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("min.f32 {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b,
+                options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
+/// `max.f32`: the greater; a NaN gives the other operand (section 9.7.3.12).
+#[inline(always)]
+pub fn max_f32(a: f32, b: f32) -> f32 {
+    instruction!("max.f32", {
+        let d: f32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("max.f32 {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b,
+                options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
+/// `prmt.b32`: nibble i of `selector` picks byte i of the result out of the eight bytes of (b, a) (section 9.7.9.7).
+#[inline(always)]
+pub fn prmt_b32(a: u32, b: u32, selector: u32) -> u32 {
+    instruction!("prmt.b32", {
+        let d: u32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("prmt.b32 {}, {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b, in(reg32) selector,
+                options(pure, nomem, nostack))
+        };
+        d
+    })
+}

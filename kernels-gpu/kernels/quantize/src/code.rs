@@ -1,0 +1,146 @@
+//! Codes: how a number becomes one, and how they are stored.
+
+use contract::args::Codes;
+use cuda_std::cvt::{cvt_rni_sat_s8_f32, pack_s8x4};
+use cuda_std::math::{fma_rn_f32, max_f32, min_f32, rcp_rn_f32};
+use cuda_std::memory::{st_global_b8, st_global_b32, st_global_v2_b32, st_global_v4_b32};
+use rows::{Edge, Element, Float, Row, Window};
+
+/// The code of NaN-free rounding, without the -128 that the instruction would give.
+#[inline(always)]
+fn round(quotient: f32) -> i32 {
+    // NaN gives 0 and ±Inf saturate in the conversion itself.
+    cvt_rni_sat_s8_f32(quotient).max(-127)
+}
+
+/// Division of many numbers by one scale, each in three operations, equal to the f32 quotient (NUMERICS.md).
+#[derive(Clone, Copy)]
+pub(crate) struct Divisor {
+    scale: f32,
+    reciprocal: f32,
+}
+
+impl Divisor {
+    #[inline(always)]
+    pub(crate) fn new(scale: f32) -> Self {
+        Self { scale, reciprocal: rcp_rn_f32(scale) }
+    }
+
+    /// The code of x, |x| at most 127 scales or the scale not finite.
+    #[inline(always)]
+    fn code(self, x: f32) -> i32 {
+        self.refine(x, x * self.reciprocal)
+    }
+
+    /// The code of any x. The clamp keeps the estimate finite, so that a large x does not become NaN in the
+    /// residual; a NaN that it drops comes back with x.
+    #[inline(always)]
+    fn code_of_any(self, x: f32) -> i32 {
+        self.refine(x, min_f32(max_f32(x * self.reciprocal, -128.0), 128.0))
+    }
+
+    #[inline(always)]
+    fn refine(self, x: f32, estimate: f32) -> i32 {
+        let residual = fma_rn_f32(-estimate, self.scale, x);
+        round(fma_rn_f32(residual, self.reciprocal, estimate))
+    }
+
+    /// The codes of a window, four a word, of numbers that the scale was made from.
+    #[inline(always)]
+    pub(crate) fn codes<T: Float>(self, window: Window) -> Window {
+        map_window::<T>(window, |x| self.code(x))
+    }
+
+    /// The codes of a window, four a word, of any numbers.
+    #[inline(always)]
+    pub(crate) fn codes_of_any<T: Float>(self, window: Window) -> Window {
+        map_window::<T>(window, |x| self.code_of_any(x))
+    }
+}
+
+#[inline(always)]
+fn map_window<T: Float>(window: Window, code: impl Fn(f32) -> i32) -> Window {
+    let mut words = [0; 4];
+    for word in 0..Row::<T>::WINDOW / 4 {
+        let mut codes = [0; 4];
+        for i in 0..4 {
+            codes[i as usize] = code(T::widen(window, 4 * word + i));
+        }
+        words[word as usize] = pack_s8x4(codes);
+    }
+    words
+}
+
+/// One row of codes.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeRow {
+    addr: u64,
+    cols: u64,
+    row_bytes: u64,
+}
+
+impl CodeRow {
+    #[inline(always)]
+    pub(crate) fn new(q: &Codes, row: u64) -> Self {
+        Self { addr: q.ptr + row * q.row_bytes, cols: q.cols, row_bytes: q.row_bytes }
+    }
+
+    /// Stores the codes of whole window `i` of `row`.
+    ///
+    /// # Safety
+    /// The row of codes is writable, and this thread alone writes these.
+    #[inline(always)]
+    pub(crate) unsafe fn store_window<T: Element>(self, row: &Row<T>, i: u64, codes: Window) {
+        let addr = self.addr + row.window_col(i);
+        // SAFETY: the caller's; aligned windows start at a multiple of their length, from a 16-byte boundary on.
+        unsafe {
+            if row.is_aligned() {
+                match Row::<T>::WINDOW {
+                    4 => st_global_b32(addr, codes[0]),
+                    8 => st_global_v2_b32(addr, [codes[0], codes[1]]),
+                    _ => st_global_v4_b32(addr, codes),
+                }
+            } else {
+                store_bytes(addr, codes, Row::<T>::WINDOW, Row::<T>::WINDOW);
+            }
+        }
+    }
+
+    /// Stores the codes of an edge.
+    ///
+    /// # Safety
+    /// The row of codes is writable, and this thread alone writes these.
+    #[inline(always)]
+    pub(crate) unsafe fn store_edge<T: Element>(self, edge: Edge, codes: Window) {
+        // SAFETY: the caller's; an edge is shorter than a window.
+        unsafe { store_bytes(self.addr + edge.col, codes, edge.len, Row::<T>::WINDOW - 1) }
+    }
+
+    /// Stores thread `rank`'s share of the zeros that follow the codes; `threads` threads share the row.
+    ///
+    /// # Safety
+    /// The row of codes is writable, and no other thread writes its padding.
+    #[inline(always)]
+    pub(crate) unsafe fn store_padding(self, rank: u32, threads: u32) {
+        let mut col = self.cols + rank as u64;
+        while col < self.row_bytes {
+            // SAFETY: the caller's.
+            unsafe { st_global_b8(self.addr + col, 0) };
+            col += threads as u64;
+        }
+    }
+}
+
+/// Stores the first `len` bytes of `codes`; `most`, a constant, bounds `len`.
+///
+/// # Safety
+/// They are writable, and this thread alone writes them.
+#[inline(always)]
+unsafe fn store_bytes(addr: u64, codes: Window, len: u32, most: u32) {
+    for e in 0..most {
+        if e < len {
+            // SAFETY: the caller's.
+            unsafe { st_global_b8(addr + e as u64, (codes[(e / 4) as usize] >> (8 * (e % 4))) as u16) };
+        }
+    }
+}
