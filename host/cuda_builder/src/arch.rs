@@ -1,0 +1,165 @@
+//! The architectures that PTX can be made for.
+
+use std::{fmt, str::FromStr};
+
+/// A GPU architecture, named as in Rust-CUDA.
+///
+/// PTX without a suffix runs on its own and every later architecture. The suffix `f` (family) reaches later minor
+/// versions of the same major one; the suffix `a` (architecture) only that one GPU, and is what wgmma and tcgen05 need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each name is its own number")]
+pub enum NvvmArch {
+    Compute70,
+    Compute72,
+    Compute75,
+    Compute80,
+    Compute86,
+    Compute87,
+    Compute89,
+    Compute90,
+    Compute90a,
+    Compute100,
+    Compute100f,
+    Compute100a,
+    Compute101,
+    Compute101f,
+    Compute101a,
+    Compute103,
+    Compute103f,
+    Compute103a,
+    Compute120,
+    Compute120f,
+    Compute120a,
+    Compute121,
+    Compute121f,
+    Compute121a,
+}
+
+impl NvvmArch {
+    /// Every architecture, in rising order.
+    pub const ALL: [NvvmArch; 24] = {
+        use NvvmArch::*;
+        [
+            Compute70,
+            Compute72,
+            Compute75,
+            Compute80,
+            Compute86,
+            Compute87,
+            Compute89,
+            Compute90,
+            Compute90a,
+            Compute100,
+            Compute100f,
+            Compute100a,
+            Compute101,
+            Compute101f,
+            Compute101a,
+            Compute103,
+            Compute103f,
+            Compute103a,
+            Compute120,
+            Compute120f,
+            Compute120a,
+            Compute121,
+            Compute121f,
+            Compute121a,
+        ]
+    };
+
+    /// The number and suffix: `"80"`, `"90a"`.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            NvvmArch::Compute70 => "70",
+            NvvmArch::Compute72 => "72",
+            NvvmArch::Compute75 => "75",
+            NvvmArch::Compute80 => "80",
+            NvvmArch::Compute86 => "86",
+            NvvmArch::Compute87 => "87",
+            NvvmArch::Compute89 => "89",
+            NvvmArch::Compute90 => "90",
+            NvvmArch::Compute90a => "90a",
+            NvvmArch::Compute100 => "100",
+            NvvmArch::Compute100f => "100f",
+            NvvmArch::Compute100a => "100a",
+            NvvmArch::Compute101 => "101",
+            NvvmArch::Compute101f => "101f",
+            NvvmArch::Compute101a => "101a",
+            NvvmArch::Compute103 => "103",
+            NvvmArch::Compute103f => "103f",
+            NvvmArch::Compute103a => "103a",
+            NvvmArch::Compute120 => "120",
+            NvvmArch::Compute120f => "120f",
+            NvvmArch::Compute120a => "120a",
+            NvvmArch::Compute121 => "121",
+            NvvmArch::Compute121f => "121f",
+            NvvmArch::Compute121a => "121a",
+        }
+    }
+
+    /// Ten times the compute capability: 80 for 8.0, 90 for 9.0 and 9.0a.
+    pub fn capability_value(self) -> u32 {
+        let digits = self.suffix().trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        digits.parse().expect("every suffix begins with its number")
+    }
+
+    /// The name that rustc (`-Ctarget-cpu`), ptxas (`-arch`) and PTX (`.target`) use: `sm_90a`.
+    pub fn sm(self) -> String {
+        format!("sm_{}", self.suffix())
+    }
+
+    /// Whether PTX made for `self` can be assembled for, and runs on, `device`.
+    pub fn runs_on(self, device: NvvmArch) -> bool {
+        let (own, other) = (self.capability_value(), device.capability_value());
+        match self.suffix().as_bytes().last() {
+            Some(b'a') => self == device,
+            // A family is the later minor versions of one major version.
+            Some(b'f') => own / 10 == other / 10 && own <= other,
+            _ => own <= other,
+        }
+    }
+}
+
+impl fmt::Display for NvvmArch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sm_{}", self.suffix())
+    }
+}
+
+/// The text is not the name of an architecture.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown architecture `{0}`: write for instance sm_80, sm_89, sm_90a, sm_100a or sm_120")]
+pub struct UnknownArch(String);
+
+impl FromStr for NvvmArch {
+    type Err = UnknownArch;
+
+    /// Reads `sm_90a`, `compute_90a` or `90a`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let suffix = text.strip_prefix("sm_").or_else(|| text.strip_prefix("compute_")).unwrap_or(text);
+        let found = NvvmArch::ALL.into_iter().find(|arch| arch.suffix() == suffix);
+        found.ok_or_else(|| UnknownArch(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for arch in NvvmArch::ALL {
+            assert_eq!(arch.sm().parse::<NvvmArch>().unwrap(), arch);
+            assert_eq!(format!("Compute{}", arch.suffix()), format!("{arch:?}"));
+        }
+        assert!("sm_81".parse::<NvvmArch>().unwrap_err().to_string().contains("sm_81"));
+    }
+
+    #[test]
+    fn suffixes_bound_where_ptx_runs() {
+        use NvvmArch::*;
+        assert!(Compute80.runs_on(Compute120) && !Compute90.runs_on(Compute89));
+        assert!(Compute90a.runs_on(Compute90a) && !Compute90a.runs_on(Compute100a));
+        assert!(Compute100f.runs_on(Compute103) && !Compute100f.runs_on(Compute120));
+    }
+}
