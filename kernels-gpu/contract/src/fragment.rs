@@ -33,3 +33,20 @@ pub const fn a_ldmatrix(lane: u32) -> (u32, u32) {
 pub const fn b_ldmatrix(lane: u32) -> (u32, u32) {
     (lane % 8 + 8 * (lane / 16), lane / 8 % 2)
 }
+
+/// Row of W, counted from the tile's first, that lies in row `slot` of the w tile in shared memory.
+///
+/// In every 16 rows of W, two n8 operands, the rows are dealt out so that what a lane accumulates for the two lies
+/// in four columns side by side: one 16-byte store of f32, and 32-byte sectors filled by four lanes of a 16-bit type.
+#[inline(always)]
+pub const fn w_row(slot: u32) -> u32 {
+    slot / 16 * 16 + 4 * (slot % 8 / 2) + 2 * (slot / 8 % 2) + slot % 2
+}
+
+/// (row, column) of register `reg` (0..4) of the accumulator of n8 operand `operand` (0..2) of a pair, in the
+/// 16 × 16 outputs of m16 operand and pair, when W lies as [`w_row`] has it.
+#[inline(always)]
+pub const fn pair_element(lane: u32, operand: u32, reg: u32) -> (u32, u32) {
+    let (row, col) = c_element(lane, reg);
+    (row, w_row(8 * operand + col))
+}

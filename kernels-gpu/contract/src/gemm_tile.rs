@@ -27,54 +27,84 @@ impl GemmTile {
     pub const BLOCK_K: u32 = ROW_BYTES;
 
     /// Threads of a block.
+    #[inline(always)]
     pub const fn threads(&self) -> u32 {
         32 * self.warps_m * self.warps_n
     }
     /// Rows of y a warp computes.
+    #[inline(always)]
     pub const fn warp_m(&self) -> u32 {
         self.block_m / self.warps_m
     }
     /// Columns of y a warp computes.
+    #[inline(always)]
     pub const fn warp_n(&self) -> u32 {
         self.block_n / self.warps_n
     }
     /// m16 operands a warp holds along M.
+    #[inline(always)]
     pub const fn frags_m(&self) -> u32 {
         self.warp_m() / 16
     }
     /// n8 operands a warp holds along N.
+    #[inline(always)]
     pub const fn frags_n(&self) -> u32 {
         self.warp_n() / 8
     }
     /// Bytes of the x tile in one pipeline slot; the w tile follows it.
+    #[inline(always)]
     pub const fn x_stage_bytes(&self) -> u32 {
         self.block_m * ROW_BYTES
     }
     /// Bytes of the w tile in one pipeline slot.
+    #[inline(always)]
     pub const fn w_stage_bytes(&self) -> u32 {
         self.block_n * ROW_BYTES
     }
     /// Bytes of one pipeline slot.
+    #[inline(always)]
     pub const fn stage_bytes(&self) -> u32 {
         self.x_stage_bytes() + self.w_stage_bytes()
     }
     /// Dynamic shared memory of a block.
+    #[inline(always)]
     pub const fn shared_bytes(&self) -> u32 {
         self.stages * self.stage_bytes()
     }
     /// 16-byte copies each thread issues for the x tile of one slot.
+    #[inline(always)]
     pub const fn x_copies(&self) -> u32 {
         self.block_m * CHUNKS / self.threads()
     }
     /// 16-byte copies each thread issues for the w tile of one slot.
+    #[inline(always)]
     pub const fn w_copies(&self) -> u32 {
         self.block_n * CHUNKS / self.threads()
     }
     /// Number of tiles of an `m × n` output.
+    #[inline(always)]
     pub const fn tiles(&self, m: u64, n: u64) -> u64 {
         m.div_ceil(self.block_m as u64) * n.div_ceil(self.block_n as u64)
     }
+    /// Tile rows that are walked through together, so that the tiles of w stay in L2 while they are used.
+    pub const GROUP: u64 = 8;
+
+    /// (tile row, tile column) of tile number `tile` of `tiles_m` × `tiles_n`: column by column inside groups of
+    /// [`Self::GROUP`] tile rows.
+    #[inline(always)]
+    pub const fn position(tile: u64, tiles_m: u64, tiles_n: u64) -> (u64, u64) {
+        // There is no tile where a divisor would be 0; `at_least_one` keeps the panic out of the device code.
+        let group = tile / at_least_one(Self::GROUP * tiles_n);
+        let first = group * Self::GROUP;
+        let rest = tiles_m - first;
+        let rows = at_least_one(if rest < Self::GROUP { rest } else { Self::GROUP });
+        let in_group = tile - group * Self::GROUP * tiles_n;
+        let col = in_group / rows;
+        (first + (in_group - col * rows), col)
+    }
+
     /// Panics, at compile time where it is used in a const, unless the configuration can work.
+    #[inline(always)]
     pub const fn assert_legal(&self) {
         assert!(self.block_m.is_multiple_of(16 * self.warps_m), "a warp's rows must be whole m16 operands");
         assert!(self.block_n.is_multiple_of(16 * self.warps_n), "a warp's columns must be whole pairs of n8 operands");
@@ -84,6 +114,10 @@ impl GemmTile {
         assert!(self.shared_bytes() <= MAX_SHARED_BYTES, "more shared memory than every GPU has");
         assert!(self.frags_m() * self.frags_n() * 4 <= 128, "more accumulators than registers allow");
     }
+}
+
+const fn at_least_one(n: u64) -> u64 {
+    if n == 0 { 1 } else { n }
 }
 
 /// For large products.
