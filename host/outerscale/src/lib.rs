@@ -53,8 +53,11 @@ use libcuda as _;
 
 mod element;
 mod error;
+pub mod files;
 pub mod gpu;
+pub mod host;
 mod layout;
+pub mod linear;
 mod memory;
 pub mod operands;
 pub mod ops;

@@ -8,7 +8,7 @@ use crate::{
 use cust::error::CudaError;
 use cust::sys::{self, CUfunction, CUjit_option, CUmodule, cudaError_enum};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     ffi::{CString, c_void},
     sync::{Mutex, PoisonError},
 };
@@ -93,11 +93,11 @@ impl Functions {
         if let Some(function) = loaded.functions.get(entry) {
             return Ok(*function);
         }
-        if !loaded.modules.contains_key(&module) {
-            let handle = load(gpu, self.arch, module)?;
-            loaded.modules.insert(module, LoadedModule(handle));
-        }
-        let function = find(gpu, loaded.modules[&module].0, entry, shared_bytes)?;
+        let handle = match loaded.modules.entry(module) {
+            Entry::Occupied(loaded) => loaded.get().0,
+            Entry::Vacant(vacant) => vacant.insert(LoadedModule(load(gpu, self.arch, module)?)).0,
+        };
+        let function = find(gpu, handle, entry, shared_bytes)?;
         loaded.functions.insert(entry.to_owned(), function);
         Ok(function)
     }
