@@ -1,10 +1,10 @@
 //! What can go wrong between a crate and its PTX.
 
 use crate::{lint::Finding, marker::MarkerError, text::TextError, toolchain::ToolchainError};
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 /// Why a build gave no PTX.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaBuilderError {
     /// There is no crate at the path given to `CudaBuilder::new`.
@@ -99,6 +99,13 @@ pub enum CudaBuilderError {
         /// Why not.
         error: io::Error,
     },
+}
+
+impl fmt::Debug for CudaBuilderError {
+    /// As `Display`: a build script whose `main` returns the error prints it in this form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl CudaBuilderError {
