@@ -215,7 +215,9 @@ mod tests {
         let largest = T::LARGEST.widen();
         assert!(of(Kind::Extremes).contains(&largest) && of(Kind::Extremes).contains(&-largest));
         assert!(of(Kind::Subnormal).iter().any(|v| *v != 0.0 && v.abs() < 300.5 * T::SMALLEST.widen()));
-        assert!(widen(Kind::Uniform.matrix::<T>(0, 5, 1)).is_empty() && widen(Kind::Ties.matrix::<T>(3, 0, 1)).is_empty());
+        assert!(
+            widen(Kind::Uniform.matrix::<T>(0, 5, 1)).is_empty() && widen(Kind::Ties.matrix::<T>(3, 0, 1)).is_empty()
+        );
     }
 
     #[test]

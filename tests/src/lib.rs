@@ -5,4 +5,7 @@
 
 pub mod data;
 pub mod freivalds;
+pub mod harness;
+pub mod machine;
 pub mod random;
+pub mod referee;

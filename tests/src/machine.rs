@@ -1,0 +1,107 @@
+//! A kernel in the simulator without the host library: any PTX text, any grid, any order of warps.
+//!
+//! This is how mutated kernels are run, and how a kernel is shown not to depend on its grid. It is also a
+//! second way from arguments to results that shares no code with `outerscale`'s launches.
+
+use contract::args;
+use outerscale::Element;
+use ptx_sim::{Instance, Launch, Memory, Module, Schedule};
+
+/// An argument struct of the contract.
+pub trait Argument: Copy {}
+impl Argument for args::RowAbsmaxArgs {}
+impl Argument for args::TensorAbsmaxArgs {}
+impl Argument for args::QuantizeTokenArgs {}
+impl Argument for args::QuantizeTensorArgs {}
+impl Argument for args::QuantizeStaticArgs {}
+impl Argument for args::PackRowsArgs {}
+impl Argument for args::GemmArgs {}
+
+/// What of a launch may be chosen freely without changing its result.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// The order of the warps.
+    pub schedule: Schedule,
+    /// Blocks, in place of what the host would take.
+    pub blocks: Option<u32>,
+}
+
+/// A simulated GPU with one module.
+pub struct Machine {
+    memory: Memory,
+    instance: Instance,
+    /// How kernels are launched.
+    pub how: How,
+}
+
+/// Instructions a warp may execute: mutants may loop for ever, and no case here needs a hundredth of this.
+const INSTRUCTIONS: u64 = 20_000_000;
+
+impl Machine {
+    /// Loads `ptx`.
+    ///
+    /// # Errors
+    /// The simulator's refusal.
+    pub fn load(ptx: &str, file: &str) -> Result<Machine, String> {
+        let memory = Memory::new();
+        let module = Module::load(ptx, file).map_err(|e| format!("refused: {e}"))?;
+        let instance = module.instantiate(&memory).map_err(|e| format!("refused: {e}"))?;
+        Ok(Machine { memory, instance, how: How::default() })
+    }
+
+    /// Memory for `bytes` bytes, poisoned; 0 for none, as the host has it.
+    pub fn room(&self, bytes: usize) -> u64 {
+        if bytes == 0 { 0 } else { self.memory.alloc(bytes as u64).unwrap_or_else(|e| panic!("{e}")) }
+    }
+
+    /// A copy of `values`, `offset` elements into their memory and `row_stride` apart in rows of `cols`.
+    pub fn upload<T: Element>(&self, values: &[T], cols: usize, row_stride: usize, offset: usize) -> u64 {
+        let size = T::DTYPE.bytes() as usize;
+        let rows = values.len() / cols.max(1);
+        if rows == 0 {
+            return 0;
+        }
+        let ptr = self.room((offset + (rows - 1) * row_stride + cols) * size) + (offset * size) as u64;
+        for (row, values) in values.chunks(cols).enumerate() {
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
+            self.memory.write(ptr + (row * row_stride * size) as u64, &bytes).unwrap_or_else(|e| panic!("{e}"));
+        }
+        ptr
+    }
+
+    /// A copy of `values` without gaps.
+    pub fn vector<T: Element>(&self, values: &[T]) -> u64 {
+        self.upload(values, values.len(), values.len(), 0)
+    }
+
+    /// `bytes` bytes from `ptr`.
+    pub fn download(&self, ptr: u64, bytes: usize) -> Vec<u8> {
+        let mut out = vec![0; bytes];
+        if bytes > 0 {
+            self.memory.read(ptr, &mut out).unwrap_or_else(|e| panic!("{e}"));
+        }
+        out
+    }
+
+    /// Launches `variant`'s kernel `entry` for `problem`.
+    ///
+    /// # Errors
+    /// The simulator's fault.
+    pub fn launch<A: Argument>(
+        &self,
+        entry: &str,
+        variant: &outerscale::ops::Variant,
+        problem: &outerscale::ops::Problem,
+        args: &A,
+    ) -> Result<(), String> {
+        let kernel = self.instance.module().kernel(entry).ok_or_else(|| format!("no kernel {entry}"))?.clone();
+        // SAFETY: the contract's arguments are repr(C), without padding; `args` lives through the launch.
+        let params = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(args).cast::<u8>(), size_of::<A>()) };
+        let grid = self.how.blocks.unwrap_or_else(|| (variant.grid)(problem));
+        let mut launch = Launch::new(&kernel, [grid, 1, 1], [variant.block, 1, 1], params)
+            .with_dynamic_shared(variant.shared_bytes)
+            .with_schedule(self.how.schedule);
+        launch.instruction_limit = INSTRUCTIONS;
+        ptx_sim::launch(&self.instance, &self.memory, &launch).map(drop).map_err(|fault| format!("fault: {fault}"))
+    }
+}

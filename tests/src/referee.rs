@@ -1,0 +1,249 @@
+//! Judges one kernel of any PTX text by the oracle, in the simulator, on a few hard cases.
+
+use crate::{
+    data::{self, Codes, Kind, Value},
+    harness::Place,
+    machine::Machine,
+};
+use contract::{args, limits::padded_row_bytes};
+use half::{bf16, f16};
+use outerscale::{
+    Dtype, Element,
+    ops::{Problem, Variant},
+    registry,
+};
+
+/// A kernel with the case it is judged by.
+struct Trial<'a> {
+    machine: &'a Machine,
+    entry: &'a str,
+    variant: &'a Variant,
+}
+
+/// Runs `entry` on its cases.
+///
+/// # Errors
+/// What is wrong: a fault of the simulator, or the first case that differs from the oracle.
+///
+/// # Panics
+/// If no op of the registry has such an entry.
+pub fn judge(machine: &Machine, entry: &str) -> Result<(), String> {
+    for op in registry::OPS {
+        for variant in op.table.variants {
+            let trial = Trial { machine, entry, variant };
+            if variant.dtypes.is_empty() && variant.stem == entry {
+                return trial.run(op.name, Dtype::I8);
+            }
+            if let Some(dtype) = variant.dtypes.iter().find(|dtype| variant.entry(**dtype) == entry) {
+                return trial.run(op.name, *dtype);
+            }
+        }
+    }
+    panic!("no op has the entry {entry}");
+}
+
+/// Shapes that meet every path of a row: short, unaligned, one past a window, longer than a block's share.
+const PLACES: [Place; 4] = [
+    Place { rows: 5, cols: 261, gap: 3, offset: 1 },
+    Place { rows: 9, cols: 64, gap: 0, offset: 0 },
+    Place { rows: 1, cols: 1, gap: 0, offset: 1 },
+    Place { rows: 2, cols: 2304, gap: 16, offset: 8 },
+];
+
+/// m, n, k: less than a tile, past one in each direction, and long enough to go round the pipeline twice.
+const PRODUCTS: [(usize, usize, usize); 3] = [(3, 5, 40), (17, 66, 1150), (130, 129, 520)];
+
+impl Trial<'_> {
+    fn run(&self, op: &str, dtype: Dtype) -> Result<(), String> {
+        match (op, dtype) {
+            ("gemm", Dtype::F32) => self.products(oracle::dequant_f32),
+            ("gemm", Dtype::F16) => self.products(oracle::dequant_f16),
+            ("gemm", Dtype::Bf16) => self.products(oracle::dequant_bf16),
+            ("gemm", _) => self.products(|acc, _, _, _| acc.to_vec()),
+            ("pack_rows", _) => PLACES.iter().try_for_each(|place| self.pack_rows(*place)),
+            (_, Dtype::F32) => self.rows::<f32>(op),
+            (_, Dtype::F16) => self.rows::<f16>(op),
+            (_, Dtype::Bf16) => self.rows::<bf16>(op),
+            _ => panic!("no trial for {op} of {dtype}"),
+        }
+    }
+
+    fn rows<T: Value>(&self, op: &str) -> Result<(), String> {
+        for place in PLACES {
+            for (seed, kind) in Kind::ALL.into_iter().enumerate() {
+                let x: Vec<T> = kind.matrix(place.rows, place.cols, seed as u64);
+                let wide: Vec<f32> = x.iter().map(|v| v.widen()).collect();
+                let input = Input { place, x, wide };
+                match op {
+                    "row_absmax" => self.row_absmax(&input),
+                    "tensor_absmax" => self.tensor_absmax(&input),
+                    "quantize_token" => self.quantize_token(&input),
+                    "quantize_tensor" => self.quantize_tensor(&input),
+                    "quantize_static" => self.quantize_static(&input),
+                    _ => panic!("no trial for {op}"),
+                }
+                .map_err(|e| format!("{e} [{kind:?}, {} × {}]", place.rows, place.cols))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn row_absmax<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let rows = input.place.rows;
+        let absmax = self.machine.room(4 * rows);
+        self.launch(input.place, &args::RowAbsmaxArgs { x: self.matrix(input), absmax })?;
+        self.compare("absmax", absmax, &oracle::row_absmax(&input.wide, rows, input.place.cols))
+    }
+
+    fn tensor_absmax<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let blocks = self.machine.how.blocks.unwrap_or_else(|| (self.variant.grid)(&problem(input.place))) as usize;
+        let partials = self.machine.room(4 * blocks);
+        self.launch(input.place, &args::TensorAbsmaxArgs { x: self.matrix(input), partials })?;
+        let bytes = self.machine.download(partials, 4 * blocks);
+        let found: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let (got, want) = (oracle::tensor_absmax(&found), oracle::tensor_absmax(&input.wide));
+        if got.to_bits() == want.to_bits() {
+            Ok(())
+        } else {
+            Err(format!("absmax differs: got {got:e}, want {want:e}"))
+        }
+    }
+
+    fn quantize_token<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        let (q, scales) = (self.codes(rows, cols), self.machine.room(4 * rows));
+        self.launch(input.place, &args::QuantizeTokenArgs { x: self.matrix(input), q, scales })?;
+        let (codes, want) = oracle::quantize_token(&input.wide, rows, cols);
+        self.compare("scales", scales, &want)?;
+        self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))
+    }
+
+    fn quantize_tensor<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        // More partial maxima than threads, as a large tensor has.
+        let partials: Vec<f32> =
+            oracle::row_absmax(&input.wide, rows, cols).into_iter().chain([0.0; 300]).rev().collect();
+        let (q, scale) = (self.codes(rows, cols), self.machine.room(4));
+        let (partial_count, partials) = (partials.len() as u64, self.machine.vector(&partials));
+        let x = self.matrix(input);
+        self.launch(input.place, &args::QuantizeTensorArgs { x, q, partials, partial_count, scale })?;
+        let (codes, want) = oracle::quantize_tensor(&input.wide);
+        self.compare("scale", scale, &[want])?;
+        self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))
+    }
+
+    fn quantize_static<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        // A third of the scale that the data would give: two thirds of it saturate.
+        let own = oracle::quantize_tensor(&input.wide).1;
+        let usable = own.is_finite() && own / 3.0 >= 2f32.powi(-100) && own <= 2f32.powi(100);
+        for scale in [if usable { own / 3.0 } else { 0.031 }, 0.0157] {
+            let q = self.codes(rows, cols);
+            let non_finite = self.machine.vector(&[5i32, 0]);
+            let x = self.matrix(input);
+            self.launch(input.place, &args::QuantizeStaticArgs { x, q, non_finite, scale, reserved: 0 })?;
+            let (codes, count) = oracle::quantize_static(&input.wide, scale).map_err(|e| e.to_string())?;
+            self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))?;
+            self.compare("non-finite count", non_finite, &[count as i32 + 5, 0])?;
+        }
+        Ok(())
+    }
+
+    fn pack_rows(&self, place: Place) -> Result<(), String> {
+        let mut random = crate::random::Random::new(1);
+        let x: Vec<i8> = (0..place.rows * place.cols).map(|_| random.bits() as i8).collect();
+        let q = self.codes(place.rows, place.cols);
+        let want = oracle::pack_rows(&x, place.rows, place.cols, place.cols);
+        let input = Input { place, x, wide: Vec::new() };
+        self.launch(place, &args::PackRowsArgs { x: self.matrix(&input), q })?;
+        self.compare("codes", q.ptr, &want)
+    }
+
+    fn products<T: Element>(
+        &self,
+        dequant: fn(&[i32], usize, usize, &oracle::Dequant<'_>) -> Vec<T>,
+    ) -> Result<(), String> {
+        for (m, n, k) in PRODUCTS {
+            for codes in Codes::ALL {
+                let (x, w) = (codes.matrix(m, k, 1), codes.matrix(n, k, 2));
+                let (s_x, s_w, bias) = (data::scales(m, 1), data::scales(n, 2), data::scales(n, 3));
+                let acc = oracle::gemm_i32(&x, &w, m, n, k).map_err(|e| e.to_string())?;
+                let want = dequant(&acc, m, n, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias: Some(&bias) });
+                let operand = |q: &[i8], rows| {
+                    let row_bytes = padded_row_bytes(k as u64);
+                    args::Codes {
+                        ptr: self.machine.vector(&oracle::pack_rows(q, rows, k, k)),
+                        rows: rows as u64,
+                        cols: k as u64,
+                        row_bytes,
+                    }
+                };
+                let y = args::Matrix {
+                    ptr: self.machine.room(m * n * T::DTYPE.bytes() as usize),
+                    rows: m as u64,
+                    cols: n as u64,
+                    row_stride: n as u64,
+                };
+                let scales = |s: &[f32]| args::Scales { ptr: self.machine.vector(s), stride: 1 };
+                let (q_x, q_w, bias) = (operand(&x, m), operand(&w, n), self.machine.vector(&bias));
+                let args = args::GemmArgs { q_x, q_w, s_x: scales(&s_x), s_w: scales(&s_w), bias, y };
+                let problem = Problem { n: n as u64, k: k as u64, ..problem(Place::contiguous(m, k)) };
+                self.machine
+                    .launch(self.entry, self.variant, &problem, &args)
+                    .and_then(|()| self.compare("y", y.ptr, &want))
+                    .map_err(|e| format!("{e} [{codes:?}, {m} × {n} × {k}]"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn launch<A: crate::machine::Argument>(&self, place: Place, args: &A) -> Result<(), String> {
+        self.machine.launch(self.entry, self.variant, &problem(place), args)
+    }
+
+    fn matrix<T: Element>(&self, input: &Input<T>) -> args::Matrix {
+        let Place { rows, cols, gap, offset } = input.place;
+        let ptr = self.machine.upload(&input.x, cols, cols + gap, offset);
+        args::Matrix { ptr, rows: rows as u64, cols: cols as u64, row_stride: (cols + gap) as u64 }
+    }
+
+    fn codes(&self, rows: usize, cols: usize) -> args::Codes {
+        let row_bytes = padded_row_bytes(cols as u64);
+        args::Codes {
+            ptr: self.machine.room(rows * row_bytes as usize),
+            rows: rows as u64,
+            cols: cols as u64,
+            row_bytes,
+        }
+    }
+
+    fn compare<T: Element>(&self, what: &str, ptr: u64, want: &[T]) -> Result<(), String> {
+        let size = T::DTYPE.bytes() as usize;
+        let got = self.machine.download(ptr, want.len() * size);
+        let differs = |(i, want): &(usize, &T)| got[i * size..][..size] != want.bits().to_le_bytes()[..size];
+        match want.iter().enumerate().find(differs) {
+            None => Ok(()),
+            Some((i, want)) => {
+                Err(format!("{what} differ at {i}: got {:02x?}, want {want:?}", &got[i * size..][..size]))
+            }
+        }
+    }
+}
+
+struct Input<T> {
+    place: Place,
+    x: Vec<T>,
+    wide: Vec<f32>,
+}
+
+/// A problem on a GPU of ordinary size; grids depend on the shape only.
+fn problem(place: Place) -> Problem {
+    Problem {
+        m: place.rows as u64,
+        n: 1,
+        k: place.cols as u64,
+        multiprocessors: 108,
+        shared_limit: 99 << 10,
+        thread_limit: 1024,
+    }
+}

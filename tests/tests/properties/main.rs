@@ -1,0 +1,15 @@
+//! Every kernel against the oracle, bit for bit, through the library's public functions: each variant, each
+//! element type, any shape, row stride and alignment; and the laws that the README promises.
+//!
+//! A process has one driver. This one runs on the simulator, or on the GPU if `OUTERSCALE_BACKEND=cuda`;
+//! `gpu::the_same_on_a_gpu` starts it a second time on the GPU where there is one. `OUTERSCALE_CASES=10`
+//! tries ten times as many cases.
+
+mod gemm;
+mod gpu;
+mod laws;
+mod limits;
+mod pack;
+mod quantize;
+mod reduce;
+mod whole;

@@ -1,0 +1,113 @@
+//! `linear`, from a layer to y: every scheme, every type of x and w, every output type.
+
+use half::{bf16, f16};
+use outerscale::{
+    Dtype, Element,
+    files::Layer,
+    host::{HostMatrix, Values},
+    linear::{Scheme, linear, static_scale},
+};
+use outerscale_tests::{data::Kind, data::scales, harness::*};
+use proptest::prelude::*;
+
+fn values(dtype: Dtype, kind: Kind, rows: usize, cols: usize, seed: u64) -> Values {
+    match dtype {
+        Dtype::F16 => Values::F16(kind.matrix(rows, cols, seed)),
+        Dtype::Bf16 => Values::Bf16(kind.matrix(rows, cols, seed)),
+        _ => Values::F32(kind.matrix(rows, cols, seed)),
+    }
+}
+
+fn bits<T: Element>(v: &[T]) -> Vec<u32> {
+    v.iter().map(|v| v.bits()).collect()
+}
+
+fn some_float() -> impl Strategy<Value = Dtype> {
+    prop::sample::select(vec![Dtype::F32, Dtype::F16, Dtype::Bf16])
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    #[test]
+    fn equals_the_oracle(
+        (m, n, k) in (0usize..40, 1usize..80, 1usize..300),
+        (x_type, w_type, out) in (some_float(), some_float(), some_float()),
+        scheme in prop::sample::select(&Scheme::ALL[..]),
+        (x_kind, w_kind) in (prop::sample::select(&Kind::ALL[..]), prop::sample::select(&Kind::ALL[..])),
+        has_bias: bool,
+        seed: u64,
+    ) {
+        let (x, w) = (values(x_type, x_kind, m, k, seed), values(w_type, w_kind, n, k, !seed));
+        let bias = has_bias.then(|| scales(n, seed));
+        let layer = Layer {
+            x: HostMatrix { rows: m as u64, cols: k as u64, values: x.clone() },
+            w: HostMatrix { rows: n as u64, cols: k as u64, values: w.clone() },
+            bias: bias.clone(),
+            calib_absmax: Some(scales(k, seed).iter().map(|s| 100.0 * s).collect()),
+        };
+        let oracle_scheme = match scheme {
+            Scheme::Token => oracle::Scheme::Token,
+            Scheme::Tensor => oracle::Scheme::Tensor,
+            Scheme::Static => oracle::Scheme::Static(static_scale(&layer).unwrap()),
+        };
+        let got = linear(gpu(), &layer, scheme, out).unwrap();
+        let want = oracle::linear(&x.widen(), &w.widen(), k, oracle_scheme).unwrap();
+        prop_assert_eq!(&got.q_x, &want.q_x);
+        prop_assert_eq!(bits(&got.s_x), bits(&want.s_x));
+        prop_assert_eq!(&got.q_w, &want.q_w);
+        prop_assert_eq!(bits(&got.s_w), bits(&want.s_w));
+        prop_assert_eq!(&got.acc, &want.acc);
+        let by = want.dequant(bias.as_deref());
+        let y = match out {
+            Dtype::F16 => Values::F16(oracle::dequant_f16(&want.acc, m, n, &by)),
+            Dtype::Bf16 => Values::Bf16(oracle::dequant_bf16(&want.acc, m, n, &by)),
+            _ => Values::F32(oracle::dequant_f32(&want.acc, m, n, &by)),
+        };
+        prop_assert_eq!(got.y.dtype(), y.dtype());
+        prop_assert_eq!(got.y.bits(), y.bits());
+        let non_finite = x.widen().iter().filter(|v| !v.is_finite()).count() as u64;
+        prop_assert_eq!(got.non_finite, (scheme == Scheme::Static).then_some(non_finite));
+    }
+}
+
+/// On ordinary data the quantized layer is near the float64 one: the reference and the metrics are of the
+/// same layer. The bound is the worst case: half a step of x and of w at every product.
+#[test]
+fn is_near_float64() {
+    let (m, n, k) = (24, 40, 256);
+    let (x, w): (Vec<f32>, Vec<f32>) = (Kind::Uniform.matrix(m, k, 1), Kind::Uniform.matrix(n, k, 2));
+    let layer = Layer {
+        x: HostMatrix { rows: m as u64, cols: k as u64, values: Values::F32(x.clone()) },
+        w: HostMatrix { rows: n as u64, cols: k as u64, values: Values::F32(w.clone()) },
+        bias: None,
+        calib_absmax: None,
+    };
+    let got = linear(gpu(), &layer, Scheme::Token, Dtype::F32).unwrap();
+    let reference = oracle::reference(&x, &w, None, k);
+    let y: Vec<f64> = got.y.widen().into_iter().map(f64::from).collect();
+    for (at, (y, exact)) in y.iter().zip(&reference).enumerate() {
+        let (s_x, s_w) = (f64::from(got.s_x[at / n]), f64::from(got.s_w[at % n]));
+        let bound = k as f64 * (0.5 * s_x * 4.0 + 0.5 * s_w * 4.0 + 0.25 * s_x * s_w) * 1.001;
+        assert!((y - exact).abs() <= bound, "({}, {}): {y} against {exact} ± {bound}", at / n, at % n);
+    }
+    // Uniform data has 8 bits of it left: about 40 dB. Half of that would be a mistake somewhere.
+    let metrics = oracle::metrics(&y, &reference, m, n);
+    assert!(metrics.sqnr_db > 35.0, "{metrics:?}");
+}
+
+#[test]
+fn f16_and_bf16_outputs_are_the_f32_one_rounded() {
+    let (m, n, k) = (5, 9, 33);
+    let layer = Layer {
+        x: HostMatrix { rows: m, cols: k, values: values(Dtype::F16, Kind::Outliers, 5, 33, 1) },
+        w: HostMatrix { rows: n, cols: k, values: values(Dtype::Bf16, Kind::Uniform, 9, 33, 2) },
+        bias: None,
+        calib_absmax: None,
+    };
+    let wide = linear(gpu(), &layer, Scheme::Token, Dtype::F32).unwrap().y.widen();
+    let half = linear(gpu(), &layer, Scheme::Token, Dtype::F16).unwrap().y.widen();
+    let brain = linear(gpu(), &layer, Scheme::Token, Dtype::Bf16).unwrap().y.widen();
+    assert_eq!(half, wide.iter().map(|y| f16::from_f32(*y).to_f32()).collect::<Vec<_>>());
+    assert_eq!(brain, wide.iter().map(|y| bf16::from_f32(*y).to_f32()).collect::<Vec<_>>());
+}
