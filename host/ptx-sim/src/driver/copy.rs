@@ -1,0 +1,198 @@
+//! Copies and fills. Each checks its whole range first: it is done entirely or not at all.
+
+use std::{
+    ffi::{c_uchar, c_uint, c_ushort, c_void},
+    sync::Arc,
+};
+
+use super::{
+    abi::{HostSource, HostTarget, In},
+    context::with_working_context,
+    engine,
+    handle::Handle,
+    status::{Answer, Code, Status, answer},
+    stream::with_stream,
+};
+use crate::Memory;
+
+/// The memory, for a call that names no stream.
+fn memory() -> Answer<Arc<Memory>> {
+    Ok(Arc::clone(&with_working_context()?.0.memory))
+}
+
+/// The memory, for a call in a stream.
+fn memory_in(stream: Handle) -> Answer<Arc<Memory>> {
+    Ok(Arc::clone(&with_stream(stream)?.0.memory))
+}
+
+/// One piece of work on the memory, when its turn has come and the context is still whole.
+fn work(memory: impl Fn() -> Answer<Arc<Memory>>, body: impl FnOnce(&Memory) -> Answer<()>) -> Code {
+    answer(|| {
+        let _turn = engine::turn();
+        body(&*memory()?)
+    })
+}
+
+fn to_device(memory: &Memory, target: u64, source: HostSource<'_>, bytes: usize) -> Answer<()> {
+    Ok(memory.write(target, source.bytes(0, bytes)?)?)
+}
+
+fn to_host(memory: &Memory, mut target: HostTarget<'_>, source: u64, bytes: usize) -> Answer<()> {
+    Ok(memory.read(source, target.bytes(0, bytes)?)?)
+}
+
+/// A pointer tells where it points: to the device where an allocation is, else to the host.
+fn anywhere(memory: &Memory, target: u64, source: u64, bytes: usize) -> Answer<()> {
+    let host = |address: u64| address as usize as *mut c_void;
+    match (memory.containing(target).is_some(), memory.containing(source).is_some()) {
+        (true, true) => Ok(memory.copy(target, source, bytes as u64)?),
+        (true, false) => to_device(memory, target, HostSource::new(host(source)), bytes),
+        (false, true) => to_host(memory, HostTarget::new(host(target)), source, bytes),
+        (false, false) => {
+            let source = HostSource::new(host(source)).bytes(0, bytes)?;
+            HostTarget::new(host(target)).bytes(0, bytes)?.copy_from_slice(source);
+            Ok(())
+        }
+    }
+}
+
+pub(super) extern "C" fn host_to_device(target: u64, source: HostSource<'_>, bytes: usize) -> Code {
+    work(memory, |memory| to_device(memory, target, source, bytes))
+}
+
+pub(super) extern "C" fn host_to_device_async(
+    target: u64,
+    source: HostSource<'_>,
+    bytes: usize,
+    stream: Handle,
+) -> Code {
+    work(|| memory_in(stream), |memory| to_device(memory, target, source, bytes))
+}
+
+pub(super) extern "C" fn device_to_host(target: HostTarget<'_>, source: u64, bytes: usize) -> Code {
+    work(memory, |memory| to_host(memory, target, source, bytes))
+}
+
+pub(super) extern "C" fn device_to_host_async(
+    target: HostTarget<'_>,
+    source: u64,
+    bytes: usize,
+    stream: Handle,
+) -> Code {
+    work(|| memory_in(stream), |memory| to_host(memory, target, source, bytes))
+}
+
+pub(super) extern "C" fn device_to_device(target: u64, source: u64, bytes: usize) -> Code {
+    work(memory, |memory| Ok(memory.copy(target, source, bytes as u64)?))
+}
+
+pub(super) extern "C" fn device_to_device_async(target: u64, source: u64, bytes: usize, stream: Handle) -> Code {
+    work(|| memory_in(stream), |memory| Ok(memory.copy(target, source, bytes as u64)?))
+}
+
+pub(super) extern "C" fn copy(target: u64, source: u64, bytes: usize) -> Code {
+    work(memory, |memory| anywhere(memory, target, source, bytes))
+}
+
+pub(super) extern "C" fn copy_async(target: u64, source: u64, bytes: usize, stream: Handle) -> Code {
+    work(|| memory_in(stream), |memory| anywhere(memory, target, source, bytes))
+}
+
+/// Fills `count` elements, each the bytes of `value`.
+fn fill(memory: &Memory, target: u64, value: &[u8], count: usize) -> Answer<()> {
+    if !target.is_multiple_of(value.len() as u64) {
+        let why = format!("{target:#x} is not a multiple of the {} bytes that the elements have", value.len());
+        return Err(Status::InvalidValue.because(why));
+    }
+    let bytes = (count as u64).checked_mul(value.len() as u64);
+    let bytes = bytes.ok_or_else(|| Status::InvalidValue.because("more elements than there are addresses"))?;
+    Ok(memory.fill(target, bytes, value)?)
+}
+
+pub(super) extern "C" fn fill_8(target: u64, value: c_uchar, count: usize) -> Code {
+    work(memory, |memory| fill(memory, target, &value.to_le_bytes(), count))
+}
+
+pub(super) extern "C" fn fill_16(target: u64, value: c_ushort, count: usize) -> Code {
+    work(memory, |memory| fill(memory, target, &value.to_le_bytes(), count))
+}
+
+pub(super) extern "C" fn fill_32(target: u64, value: c_uint, count: usize) -> Code {
+    work(memory, |memory| fill(memory, target, &value.to_le_bytes(), count))
+}
+
+pub(super) extern "C" fn fill_8_async(target: u64, value: c_uchar, count: usize, stream: Handle) -> Code {
+    work(|| memory_in(stream), |memory| fill(memory, target, &value.to_le_bytes(), count))
+}
+
+pub(super) extern "C" fn fill_16_async(target: u64, value: c_ushort, count: usize, stream: Handle) -> Code {
+    work(|| memory_in(stream), |memory| fill(memory, target, &value.to_le_bytes(), count))
+}
+
+pub(super) extern "C" fn fill_32_async(target: u64, value: c_uint, count: usize, stream: Handle) -> Code {
+    work(|| memory_in(stream), |memory| fill(memory, target, &value.to_le_bytes(), count))
+}
+
+/// One side of a `CUDA_MEMCPY2D`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Side {
+    x_bytes: usize,
+    y: usize,
+    memory_type: c_uint,
+    host: *mut c_void,
+    device: u64,
+    array: *mut c_void,
+    pitch: usize,
+}
+
+/// `CUDA_MEMCPY2D` of cuda.h.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Copy2d {
+    source: Side,
+    target: Side,
+    width_bytes: usize,
+    height: usize,
+}
+
+impl Side {
+    /// The address of each row, after a check that the rows do not run into each other.
+    fn row(&self, width: usize, index: usize) -> Answer<u64> {
+        const HOST: u32 = 1;
+        const DEVICE: u32 = 2;
+        const UNIFIED: u32 = 4;
+        let base = match self.memory_type {
+            HOST => self.host.addr() as u64,
+            DEVICE | UNIFIED => self.device,
+            other => {
+                return Err(Status::NotSupported.because(format!("2D copies of memory type {other} (3 is an array)")));
+            }
+        };
+        if self.pitch != 0 && self.pitch < self.x_bytes + width {
+            let why = format!("a pitch of {} bytes is less than a row of {}", self.pitch, self.x_bytes + width);
+            return Err(Status::InvalidValue.because(why));
+        }
+        // A pitch of 0 stands for rows without a gap.
+        let pitch = if self.pitch == 0 { self.x_bytes + width } else { self.pitch };
+        Ok(base + ((self.y + index) * pitch + self.x_bytes) as u64)
+    }
+}
+
+fn rows(memory: &Memory, plan: In<Copy2d>) -> Answer<()> {
+    let plan = plan.get()?;
+    for index in 0..plan.height {
+        let target = plan.target.row(plan.width_bytes, index)?;
+        let source = plan.source.row(plan.width_bytes, index)?;
+        anywhere(memory, target, source, plan.width_bytes)?;
+    }
+    Ok(())
+}
+
+pub(super) extern "C" fn copy_2d(plan: In<Copy2d>) -> Code {
+    work(memory, |memory| rows(memory, plan))
+}
+
+pub(super) extern "C" fn copy_2d_async(plan: In<Copy2d>, stream: Handle) -> Code {
+    work(|| memory_in(stream), |memory| rows(memory, plan))
+}

@@ -1,0 +1,159 @@
+//! Launches.
+
+use std::{
+    ffi::{c_uint, c_void},
+    sync::Arc,
+};
+
+use super::{
+    abi::In,
+    engine,
+    function::Function,
+    handle::Handle,
+    launch_checks::{Bounds, Shape},
+    launch_params::Given,
+    state::State,
+    status::{self, Answer, Code, Status, answer},
+    stream::with_stream,
+};
+use crate::{Fault, FaultKind, Launch, Memory};
+
+struct Request {
+    function: Handle,
+    stream: Handle,
+    shape: Shape,
+    given: Given,
+}
+
+/// Checks as hardware does before a launch, and answers those checks. What the kernel itself does wrong
+/// breaks the context and is answered by the calls after this one.
+fn run(request: &Request) -> Answer<()> {
+    let (state, context) = with_stream(request.stream)?;
+    let function = state.function(request.function)?;
+    if function.context != context {
+        return Err(Status::InvalidHandle.because("the function and the stream are of different contexts"));
+    }
+    let (spec, memory) = (state.spec, Arc::clone(&state.memory));
+    drop(state);
+
+    let kernel = &function.kernel;
+    let bounds = Bounds {
+        kernel: kernel.name(),
+        max_threads: function.max_threads(),
+        required_block: kernel.required_threads(),
+        static_shared: kernel.static_shared(),
+        max_dynamic_shared: function.max_dynamic_shared(),
+    };
+    request.shape.check(spec, bounds)?;
+    let params = request.given.gather(kernel)?;
+    match execute(&function, &memory, request.shape, &params) {
+        Ok(()) => Ok(()),
+        // The driver's checks and the simulator's should agree; where they do not, nothing has run.
+        Err(fault) if fault.kind == FaultKind::BadLaunch => Err(Status::InvalidValue.because(fault.to_string())),
+        Err(fault) => break_context(context, &fault),
+    }
+}
+
+fn execute(function: &Function, memory: &Memory, shape: Shape, params: &[u8]) -> Result<(), Box<Fault>> {
+    let launch =
+        Launch::new(&function.kernel, shape.grid, shape.block, params).with_dynamic_shared(shape.dynamic_shared);
+    let counters = engine::run(|| crate::launch(&function.instance, memory, &launch))?;
+    engine::count(function.kernel.name(), &counters);
+    Ok(())
+}
+
+/// The code that hardware answers; for what hardware would not notice, that of a failed launch.
+fn status_of(kind: FaultKind) -> Status {
+    match kind {
+        FaultKind::OutOfBounds => Status::IllegalAddress,
+        FaultKind::Misaligned => Status::MisalignedAddress,
+        FaultKind::Divergence | FaultKind::BadMask | FaultKind::BadBarrier => Status::IllegalInstruction,
+        FaultKind::Deadlock | FaultKind::InstructionLimit => Status::LaunchTimeout,
+        _ => Status::LaunchFailed,
+    }
+}
+
+fn break_context(context: Handle, fault: &Fault) -> Answer<()> {
+    let text = fault.to_string();
+    status::set_fault(Some(text.clone()));
+    let mut state = State::lock()?;
+    if let Some(context) = state.contexts.get_mut(&context) {
+        // The first fault is the cause; another thread's may have come before.
+        context.fault.get_or_insert(status_of(fault.kind).because(text));
+    }
+    Ok(())
+}
+
+pub(super) extern "C" fn launch_kernel(
+    function: Handle,
+    grid_x: c_uint,
+    grid_y: c_uint,
+    grid_z: c_uint,
+    block_x: c_uint,
+    block_y: c_uint,
+    block_z: c_uint,
+    dynamic_shared: c_uint,
+    stream: Handle,
+    pointers: In<*const c_void>,
+    extra: In<*const c_void>,
+) -> Code {
+    let shape = Shape { grid: [grid_x, grid_y, grid_z], block: [block_x, block_y, block_z], dynamic_shared };
+    answer(|| run(&Request { function, stream, shape, given: Given { pointers, extra } }))
+}
+
+/// `CUlaunchConfig` of cuda.h, 56 bytes.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct LaunchConfig {
+    grid: [c_uint; 3],
+    block: [c_uint; 3],
+    dynamic_shared: c_uint,
+    stream: Handle,
+    attributes: In<LaunchAttribute>,
+    attribute_count: c_uint,
+}
+
+/// `CUlaunchAttribute` of cuda.h, 72 bytes.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct LaunchAttribute {
+    id: c_uint,
+    padding: [c_uint; 1],
+    value: [c_uint; 16],
+}
+
+const _: () = assert!(size_of::<LaunchConfig>() == 56 && size_of::<LaunchAttribute>() == 72);
+
+impl LaunchAttribute {
+    /// Whether a launch without this attribute is a right one with it.
+    fn check(&self) -> Answer<()> {
+        const IGNORE: u32 = 0;
+        const ACCESS_POLICY_WINDOW: u32 = 1;
+        const CLUSTER_DIMENSION: u32 = 4;
+        const PROGRAMMATIC_STREAM_SERIALIZATION: u32 = 6;
+        const PRIORITY: u32 = 8;
+        match self.id {
+            // Hints, and leave to start before the launch ahead has ended, which nobody has to take.
+            IGNORE | ACCESS_POLICY_WINDOW | PROGRAMMATIC_STREAM_SERIALIZATION | PRIORITY => Ok(()),
+            CLUSTER_DIMENSION if self.value[..3] == [1, 1, 1] => Ok(()),
+            CLUSTER_DIMENSION => Err(Status::NotSupported.because("clusters of more than one block are not simulated")),
+            other => Err(Status::NotSupported.because(format!("launch attribute {other} is not simulated"))),
+        }
+    }
+}
+
+pub(super) extern "C" fn launch_kernel_ex(
+    config: In<LaunchConfig>,
+    function: Handle,
+    pointers: In<*const c_void>,
+    extra: In<*const c_void>,
+) -> Code {
+    answer(|| {
+        let config = config.get()?;
+        for index in 0..config.attribute_count as usize {
+            config.attributes.at(index)?.check()?;
+        }
+        let shape = Shape { grid: config.grid, block: config.block, dynamic_shared: config.dynamic_shared };
+        run(&Request { function, stream: config.stream, shape, given: Given { pointers, extra } })
+    })
+}
