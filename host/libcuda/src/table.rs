@@ -140,6 +140,6 @@ driver_functions! {
 
     cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuArrayDestroy cuSurfObjectCreate
     cuSurfObjectDestroy cuSurfObjectGetResourceDesc cuTexObjectCreate cuTexObjectDestroy
-    cuTexObjectGetResourceDesc
+    cuTexObjectGetResourceDesc cuTexObjectGetResourceViewDesc
     cuDestroyExternalMemory cuExternalMemoryGetMappedBuffer cuImportExternalMemory
 }

@@ -29,21 +29,23 @@ type Outcome = Result<(), Box<dyn Error>>;
 struct Case {
     name: &'static str,
     library: Library,
+    /// `FAKE_INIT`, what the fake's cuInit answers, and `FAKE_DEVICES`, how many it has; 0 unless set.
+    environment: &'static [(&'static str, &'static str)],
     play: fn() -> Outcome,
     prints: &'static [&'static str],
 }
 
 enum Library {
-    /// The stand-in, told what its cuInit answers and how many devices it has.
-    Fake { init: &'static str, devices: &'static str },
+    Fake,
     /// A file of that name that is no library.
     Broken,
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 10] = [
     Case {
         name: "auto takes NVIDIA's driver and hands every argument over",
-        library: Library::Fake { init: "0", devices: "1" },
+        library: Library::Fake,
+        environment: &[("FAKE_DEVICES", "1")],
         play: use_nvidia,
         prints: &[
             "fake cuInit 0",
@@ -59,45 +61,66 @@ const CASES: [Case; 8] = [
     },
     Case {
         name: "functions that NVIDIA's driver lacks answer so, the rest goes on working",
-        library: Library::Fake { init: "0", devices: "1" },
+        library: Library::Fake,
+        environment: &[("FAKE_DEVICES", "1")],
         play: lack_functions,
         prints: &["cuMemGetInfo is 302, texts are the driver's"],
     },
     Case {
         name: "auto falls back where NVIDIA's driver finds no device",
-        library: Library::Fake { init: "100", devices: "0" },
+        library: Library::Fake,
+        environment: &[("FAKE_INIT", "100")],
         play: || fall_back("answers 100 (CUDA_ERROR_NO_DEVICE)"),
         prints: &["fake cuInit 0", "simulated"],
     },
     Case {
         name: "auto falls back where NVIDIA's driver counts no device",
-        library: Library::Fake { init: "0", devices: "0" },
+        library: Library::Fake,
+        environment: &[],
         play: || fall_back("finds no device"),
         prints: &["fake cuInit 0", "simulated"],
     },
     Case {
         name: "auto falls back where NVIDIA's driver is out of order, and says so",
-        library: Library::Fake { init: "803", devices: "1" },
+        library: Library::Fake,
+        environment: &[("FAKE_INIT", "803"), ("FAKE_DEVICES", "1")],
         play: || fall_back("answers 803 (CUDA_ERROR_SYSTEM_DRIVER_MISMATCH)"),
         prints: &["fake cuInit 0", "simulated"],
     },
     Case {
         name: "auto falls back where the library cannot be opened",
         library: Library::Broken,
+        environment: &[],
         play: || fall_back("could not be opened"),
         prints: &["simulated"],
     },
     Case {
         name: "cuda is an error of NVIDIA's driver, never the simulator",
-        library: Library::Fake { init: "912", devices: "1" },
+        library: Library::Fake,
+        environment: &[("FAKE_INIT", "912"), ("FAKE_DEVICES", "1")],
         play: cuda_or_error,
         prints: &["fake cuInit 0", "refused: UnknownError"],
     },
     Case {
         name: "cuda without a driver is NoDevice with the reason",
         library: Library::Broken,
+        environment: &[],
         play: cuda_without_driver,
         prints: &["no CUDA-capable device is detected (libcuda.so.1 was not found or could not be opened"],
+    },
+    Case {
+        name: "the environment names the architecture to simulate",
+        library: Library::Broken,
+        environment: &[("PTX_SIM_ARCH", "sm_86")],
+        play: || fall_back("could not be opened"),
+        prints: &["simulated sm_86"],
+    },
+    Case {
+        name: "an architecture that is not simulated is an error with the known ones",
+        library: Library::Broken,
+        environment: &[("PTX_SIM_ARCH", "sm_52")],
+        play: refuse_architecture,
+        prints: &["PTX_SIM_ARCH: there is no simulated GPU of architecture \"sm_52\": take one of sm_80"],
     },
 ];
 
@@ -166,6 +189,13 @@ fn cuda_without_driver() -> Outcome {
     Ok(())
 }
 
+fn refuse_architecture() -> Outcome {
+    assert_eq!(cust::init(cust::CudaFlags::empty()), Err(CudaError::InvalidDevice));
+    assert_eq!(libcuda::chosen(), None);
+    println!("{}", libcuda::refusal().ok_or("no reason")?);
+    Ok(())
+}
+
 fn main() -> ExitCode {
     if let Ok(name) = std::env::var(CASE) {
         let case = CASES.iter().find(|case| case.name == name).expect("the parent names a case of the list");
@@ -179,7 +209,10 @@ fn main() -> ExitCode {
     }
     let folder = tempfile::tempdir().expect("the machine has room for a temporary folder");
     let fake = build_fake(folder.path());
-    let failures = CASES.iter().filter(|case| !passes(case, folder.path(), fake.as_deref())).count();
+    let broken = folder.path().join("broken");
+    std::fs::create_dir(&broken).expect("the temporary folder can be written");
+    std::fs::write(broken.join("libcuda.so.1"), "not a library").expect("as above");
+    let failures = CASES.iter().filter(|case| !passes(case, &broken, fake.as_deref())).count();
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -199,24 +232,19 @@ fn build_fake(folder: &Path) -> Option<PathBuf> {
     }
 }
 
-fn passes(case: &Case, folder: &Path, fake: Option<&Path>) -> bool {
-    let mut child = Command::new(std::env::current_exe().expect("a running program has a path"));
-    child.env(CASE, case.name);
-    match case.library {
-        Library::Fake { init, devices } => {
-            let Some(fake) = fake else {
+fn passes(case: &Case, broken: &Path, fake: Option<&Path>) -> bool {
+    let folder = match case.library {
+        Library::Broken => broken,
+        Library::Fake => match fake {
+            Some(fake) => fake,
+            None => {
                 println!("SKIPPED {}: there is no C compiler (cc) to build the fake driver with", case.name);
                 return true;
-            };
-            child.env("LD_LIBRARY_PATH", fake).env("FAKE_INIT", init).env("FAKE_DEVICES", devices);
-        }
-        Library::Broken => {
-            let broken = folder.join("broken");
-            std::fs::create_dir_all(&broken).expect("the temporary folder can be written");
-            std::fs::write(broken.join("libcuda.so.1"), "not a library").expect("as above");
-            child.env("LD_LIBRARY_PATH", broken);
-        }
-    }
+            }
+        },
+    };
+    let mut child = Command::new(std::env::current_exe().expect("a running program has a path"));
+    child.env(CASE, case.name).env("LD_LIBRARY_PATH", folder).envs(case.environment.iter().copied());
     let output = child.output().expect("a program can start itself");
     let printed = String::from_utf8_lossy(&output.stdout);
     let missing: Vec<_> = case.prints.iter().filter(|line| !printed.contains(**line)).collect();

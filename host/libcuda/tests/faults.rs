@@ -52,6 +52,19 @@ fn a_fault_is_sticky_until_the_context_ends_and_its_text_names_the_place() {
     });
     assert!(text.contains("trap in kernel trap_it"), "{text}");
     mem_get_info().expect("the primary context never saw any of it");
+
+    // The primary context goes on after a reset.
+    let module = Module::from_ptx(common::SHARED, &[]).unwrap();
+    let trap_it = module.get_function("trap_it").unwrap();
+    let stream = Stream::new(StreamFlags::DEFAULT, None).unwrap();
+    // SAFETY: it takes nothing and stops at once.
+    unsafe { launch!(trap_it<<<1, 1, 0, stream>>>()).unwrap() };
+    assert_eq!(mem_get_info(), Err(CudaError::LaunchFailed));
+    // SAFETY: nobody else uses the context; what was made in it is stale now, and dropped as such.
+    unsafe { cust::context::Context::reset(&Device::get_device(0).unwrap()).unwrap() };
+    assert_eq!(libcuda::fault(), None);
+    assert_eq!(stream.synchronize(), Err(CudaError::InvalidHandle));
+    assert_eq!(DeviceBuffer::from_slice(&[5_u8]).unwrap().as_host_vec().unwrap(), [5]);
 }
 
 /// Launches in a context of its own, checks how the context is broken, and ends it. Gives the fault's text.

@@ -284,9 +284,9 @@ fn parameters_arrive_through_the_buffer_form_too() -> Outcome {
     let mut size = size_of_val(&params);
     let mut launch_with = |size: &mut usize| {
         let mut extra: [*mut c_void; 5] = [
-            1 as *mut c_void, // CU_LAUNCH_PARAM_BUFFER_POINTER
+            std::ptr::without_provenance_mut(1), // CU_LAUNCH_PARAM_BUFFER_POINTER
             params.as_mut_ptr().cast(),
-            2 as *mut c_void, // CU_LAUNCH_PARAM_BUFFER_SIZE
+            std::ptr::without_provenance_mut(2), // CU_LAUNCH_PARAM_BUFFER_SIZE
             std::ptr::from_mut(size).cast(),
             std::ptr::null_mut(),
         ];
@@ -298,6 +298,36 @@ fn parameters_arrive_through_the_buffer_form_too() -> Outcome {
     assert_eq!(sum.as_host_vec()?, [11.0, 22.0]);
     assert_eq!(launch_with(&mut 24), sys::cudaError_enum::CUDA_ERROR_INVALID_VALUE);
     assert!(libcuda::refusal().ok_or("no reason")?.contains("24 bytes of parameters, where it takes 32"));
+    Ok(())
+}
+
+#[test]
+fn threads_launch_at_the_same_time() -> Outcome {
+    let _context = common::simulated();
+    let module = Module::from_ptx(common::ADD, &[])?;
+    let module = &module;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4_u32)
+            .map(|thread| {
+                scope.spawn(move || -> Result<(), CudaError> {
+                    let _context = common::simulated();
+                    let add = module.get_function("add")?;
+                    let stream = Stream::new(StreamFlags::DEFAULT, None)?;
+                    let ones = DeviceBuffer::from_slice(&[1.0_f32; 64])?;
+                    let sum = DeviceBuffer::from_slice(&[thread as f32; 64])?;
+                    for _ in 0..8 {
+                        let (ones, sum) = (ones.as_device_ptr(), sum.as_device_ptr());
+                        // SAFETY: 64 elements everywhere; a stream runs its launches in order.
+                        unsafe { launch!(add<<<2, 32, 0, stream>>>(64_u32, ones, sum, sum))? };
+                    }
+                    stream.synchronize()?;
+                    assert_eq!(sum.as_host_vec()?, [thread as f32 + 8.0; 64]);
+                    Ok(())
+                })
+            })
+            .collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("no thread panics"))
+    })?;
     Ok(())
 }
 

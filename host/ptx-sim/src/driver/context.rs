@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     ffi::{c_int, c_uint},
 };
 
@@ -27,7 +26,7 @@ pub(super) struct Context {
 
 impl Context {
     fn new(flags: u32) -> Self {
-        Self { flags, settings: Settings { limits: HashMap::new(), ..Settings::default() }, fault: None }
+        Self { flags, ..Self::default() }
     }
 }
 

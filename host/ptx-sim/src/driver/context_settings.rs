@@ -4,7 +4,7 @@ use std::{collections::HashMap, ffi::c_uint};
 
 use super::{
     abi::Out,
-    context::with_context,
+    context::{current_handle, with_context},
     handle::{Handle, Kind},
     state::State,
     status::{Answer, Code, Status, answer},
@@ -105,7 +105,7 @@ pub(super) extern "C" fn get_flags(out: Out<c_uint>) -> Code {
 pub(super) extern "C" fn get_api_version(handle: Handle, out: Out<c_uint>) -> Code {
     answer(|| {
         let state = State::lock()?;
-        let asked = if handle == Handle::NULL { super::context::current_handle() } else { Some(handle) };
+        let asked = if handle == Handle::NULL { current_handle() } else { Some(handle) };
         match asked.filter(|asked| state.contexts.contains_key(asked)) {
             Some(_) => out.set(3020),
             None => Err(handle.stale(Kind::Context)),

@@ -267,7 +267,7 @@ pub(super) extern "C" fn get_by_pci_bus_id(out: Out<c_int>, text: Text<'_>) -> C
     })
 }
 
-/// Kept in sight of the attribute tests.
+/// For the tests of whatever depends on the figures.
 #[cfg(test)]
 pub(super) fn spec_of(arch: &str) -> &'static Spec {
     find(arch).unwrap()

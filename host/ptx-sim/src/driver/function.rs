@@ -14,7 +14,7 @@ use super::{
     device::{REGISTERS_PER_MULTIPROCESSOR, SHARED_PER_BLOCK, Spec, THREADS_PER_BLOCK},
     handle::{Handle, Kind},
     state::State,
-    status::{Answer, Code, Status, answer},
+    status::{Answer, Code, Refused, Status, answer},
 };
 use crate::{Instance, Kernel};
 
@@ -32,10 +32,9 @@ const PREFERRED_SHARED_MEMORY_CARVEOUT: u32 = 9;
 /// Clusters, which are not simulated: whether a size must be set, the three sizes, larger ones, scheduling.
 const CLUSTER_ATTRIBUTES: std::ops::RangeInclusive<u32> = 10..=15;
 
-/// The most registers that a thread can have.
-const REGISTERS_PER_THREAD: u32 = 255;
-/// Stands for a register count where no launch bound says more: a usual one for such kernels.
-const USUAL_REGISTERS: u32 = 64;
+/// Stands for the registers of a thread, which PTX does not tell: ptxas gives them out. It is the most with
+/// which a block of 1024 threads, the largest, fits a multiprocessor.
+pub(super) const REGISTERS_PER_THREAD: u32 = REGISTERS_PER_MULTIPROCESSOR / THREADS_PER_BLOCK;
 
 pub(super) struct Function {
     pub(super) context: Handle,
@@ -61,14 +60,8 @@ impl Function {
 
     /// Threads of the largest block: the launch bound, or what every GPU has.
     pub(super) fn max_threads(&self) -> u32 {
-        self.kernel.max_threads().map_or(THREADS_PER_BLOCK, |[x, y, z]| x * y * z).min(THREADS_PER_BLOCK)
-    }
-
-    /// An estimate: PTX has no register allocation. A block of the launch bound must fit a multiprocessor,
-    /// whose registers are given out to threads in eights.
-    pub(super) fn registers(&self) -> u32 {
-        let fitting = REGISTERS_PER_MULTIPROCESSOR / self.max_threads() / 8 * 8;
-        fitting.min(REGISTERS_PER_THREAD).min(USUAL_REGISTERS)
+        let bound = self.kernel.max_threads().unwrap_or([THREADS_PER_BLOCK, 1, 1]);
+        bound.into_iter().fold(1, u32::saturating_mul).min(THREADS_PER_BLOCK)
     }
 
     fn attribute(&self, spec: &Spec, attribute: u32) -> Answer<c_int> {
@@ -81,7 +74,7 @@ impl Function {
                 constants.map(|global| global.size).sum::<u64>() as c_int
             }
             LOCAL_SIZE_BYTES | CACHE_MODE_CA => 0,
-            NUM_REGS => self.registers() as c_int,
+            NUM_REGS => REGISTERS_PER_THREAD as c_int,
             PTX_VERSION => target.parse().unwrap_or(0),
             BINARY_VERSION => spec.capability as c_int,
             MAX_DYNAMIC_SHARED_SIZE_BYTES => self.max_dynamic_shared() as c_int,
@@ -121,7 +114,7 @@ impl Function {
     }
 }
 
-fn unknown(attribute: u32) -> super::status::Refused {
+fn unknown(attribute: u32) -> Refused {
     Status::InvalidValue.because(format!("function attribute {attribute} is unknown, or can only be read"))
 }
 

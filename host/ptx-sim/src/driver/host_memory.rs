@@ -10,7 +10,7 @@ use super::{
     abi::Out,
     context::with_working_context,
     handle::Handle,
-    status::{Code, Status, answer},
+    status::{Code, Refused, Status, answer},
 };
 
 /// Pinned memory is made of whole pages.
@@ -90,6 +90,6 @@ pub(super) extern "C" fn get_flags(out: Out<c_uint>, pointer: *mut c_void) -> Co
     })
 }
 
-fn not_pinned(pointer: *mut c_void) -> super::status::Refused {
+fn not_pinned(pointer: *mut c_void) -> Refused {
     Status::InvalidValue.because(format!("{pointer:?} is not the start of pinned host memory that is still there"))
 }

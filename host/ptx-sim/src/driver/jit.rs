@@ -61,10 +61,12 @@ impl Options {
         Ok(())
     }
 
+    /// What was loaded, for the caller's information.
     pub(super) fn write_info(&self, text: &str) -> Answer<()> {
         self.write_log(text, INFO_LOG_BUFFER, INFO_LOG_BUFFER_SIZE_BYTES)
     }
 
+    /// Why nothing was loaded; empty where it was.
     pub(super) fn write_error(&self, text: &str) -> Answer<()> {
         self.write_log(text, ERROR_LOG_BUFFER, ERROR_LOG_BUFFER_SIZE_BYTES)
     }
@@ -81,7 +83,9 @@ impl Options {
             return Ok(());
         }
         HostTarget::new(target).write_text(text, room)?;
-        self.values.set(size, text.len().min(room - 1) + 1);
+        // With its NUL, except that a log with nothing in it has no size.
+        let length = text.len().min(room - 1);
+        self.values.set(size, if length == 0 { 0 } else { length + 1 });
         Ok(())
     }
 }

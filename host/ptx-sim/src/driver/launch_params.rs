@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use super::{
     abi::{HostSource, In},
-    status::{Answer, Status},
+    status::{Answer, Refused, Status},
 };
 use crate::Kernel;
 
@@ -83,6 +83,6 @@ impl Given {
     }
 }
 
-fn refuse(why: String) -> super::status::Refused {
+fn refuse(why: String) -> Refused {
     Status::InvalidValue.because(why)
 }

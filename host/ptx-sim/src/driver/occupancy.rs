@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_uint};
 use super::{
     abi::Out,
     device::{MAX_BLOCK, REGISTERS_PER_MULTIPROCESSOR, SHARED_RESERVED_PER_BLOCK, Spec, WARP},
-    function::{Function, with_function},
+    function::{Function, REGISTERS_PER_THREAD, with_function},
     handle::Handle,
     status::{Answer, Code, Status, answer},
 };
@@ -36,7 +36,7 @@ fn blocks(spec: &Spec, block: Use) -> u32 {
 impl Function {
     fn block_use(&self, threads: u32, dynamic_shared: usize) -> Use {
         let dynamic = u32::try_from(dynamic_shared).unwrap_or(u32::MAX / 2);
-        Use { threads, registers_per_thread: self.registers(), shared: self.kernel.static_shared() + dynamic }
+        Use { threads, registers_per_thread: REGISTERS_PER_THREAD, shared: self.kernel.static_shared() + dynamic }
     }
 
     /// 0 where a launch of such a block would be refused.
