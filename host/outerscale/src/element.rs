@@ -70,6 +70,8 @@ pub trait Float: Element {
     fn widen(self) -> f32;
     /// Rounded to nearest even; NaN becomes the canonical one.
     fn narrow(value: f32) -> Self;
+    /// Of the bit pattern in the low bits.
+    fn from_bits(bits: u32) -> Self;
 }
 
 /// An output type of the product: f32, f16, bf16, or i32 for the accumulators themselves.
@@ -96,6 +98,9 @@ element!(i32, I32, 0, |v: i32| v as u32);
 element!(i8, I8, 0, |v: i8| u32::from(v as u8));
 
 impl Float for f32 {
+    fn from_bits(bits: u32) -> Self {
+        f32::from_bits(bits)
+    }
     fn widen(self) -> f32 {
         self
     }
@@ -105,6 +110,9 @@ impl Float for f32 {
 }
 
 impl Float for f16 {
+    fn from_bits(bits: u32) -> Self {
+        f16::from_bits(bits as u16)
+    }
     fn widen(self) -> f32 {
         self.to_f32()
     }
@@ -114,6 +122,9 @@ impl Float for f16 {
 }
 
 impl Float for bf16 {
+    fn from_bits(bits: u32) -> Self {
+        bf16::from_bits(bits as u16)
+    }
     fn widen(self) -> f32 {
         self.to_f32()
     }

@@ -63,6 +63,7 @@ pub mod operands;
 pub mod ops;
 pub mod ptx;
 pub mod registry;
+pub mod verify;
 
 pub use element::{Dtype, Element, Float, OutputElement};
 pub use error::{Error, Result};

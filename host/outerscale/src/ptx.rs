@@ -52,7 +52,7 @@ impl Arch {
     pub fn version(&self) -> (u32, u32, bool) {
         let digits = self.name.trim_start_matches("sm_");
         let exact = digits.ends_with('a');
-        let number: u32 = digits.trim_end_matches('a').parse().unwrap_or(0);
+        let number: u32 = digits.trim_end_matches('a').parse().expect("cuda_builder's names are sm_, digits, maybe a");
         (number / 10, number % 10, exact)
     }
 

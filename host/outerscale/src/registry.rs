@@ -3,8 +3,10 @@
 //! A new kernel is four edits: its device file, its row in the op's variants, its oracle function, its row here.
 
 use crate::{
+    Result,
     ops::{Table, tables},
     ptx::Module,
+    verify::{self, Check},
 };
 
 /// An op's row.
@@ -16,6 +18,8 @@ pub struct Op {
     pub table: &'static Table,
     /// The name of its oracle function.
     pub oracle: &'static str,
+    /// Holds each of its kernels against the oracle.
+    pub verify: fn(&mut Check<'_>) -> Result<()>,
     /// The name of its bench.
     pub bench: &'static str,
 }
@@ -43,6 +47,7 @@ macro_rules! op {
                 use oracle::$oracle as _;
                 stringify!($oracle)
             },
+            verify: verify::$name,
             bench: stringify!($name),
         }
     };

@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Gpu, Layout, Result, ScaleKind, Scales, TokenScale, WeightScale,
+    element::as_bytes,
     memory::{DeviceMatrix, DeviceMemory},
 };
 use contract::limits::padded_row_bytes;
@@ -22,6 +23,18 @@ impl CodeMatrix {
         // Unknown content, on purpose: the kernels promise to write the padding too.
         let memory = DeviceMemory::uninitialized(gpu, rows * padded_row_bytes(cols))?;
         Ok(CodeMatrix { memory: Arc::new(memory), rows, cols, magnitude })
+    }
+
+    /// A copy of `codes`, row-major without gaps, padded by the host: for checks that must not depend on
+    /// the packing kernel.
+    pub(crate) fn upload(gpu: &Gpu, codes: &[i8], rows: u64, cols: u64, magnitude: u64) -> Result<Self> {
+        let row_bytes = padded_row_bytes(cols) as usize;
+        let mut padded = vec![0i8; rows as usize * row_bytes];
+        for (to, from) in padded.chunks_exact_mut(row_bytes).zip(codes.chunks_exact(cols as usize)) {
+            to[..cols as usize].copy_from_slice(from);
+        }
+        let memory = Arc::new(DeviceMemory::from_bytes(gpu, as_bytes(&padded))?);
+        Ok(CodeMatrix { memory, rows, cols, magnitude })
     }
 
     pub(crate) fn as_arg(&self) -> contract::args::Codes {
