@@ -1,1 +1,55 @@
-//! Criterion benches of the simulator and the oracle, and what drives the GPU benches.
+//! What the criterion benches share: operands on the simulated GPU, filled by the tests' own generators.
+//!
+//! How long the simulator takes is a matter of tests, not of GPUs: nothing here says how fast a kernel is.
+//! For that see `gpu.sh`.
+
+use half::f16;
+use outerscale::{
+    Activations, Backend, Gpu, Int8Matrix, Layout, PerTensor, QuantizedTokens, QuantizedWeights, Scales, ops,
+};
+use outerscale_tests::data::{Codes, Kind};
+
+/// The simulated GPU.
+///
+/// # Panics
+/// If it cannot be opened.
+pub fn simulator() -> Gpu {
+    Gpu::open(Backend::Sim).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// x f16 [rows, cols] with outlier channels, on the GPU.
+///
+/// # Panics
+/// On a CUDA error.
+pub fn activations(gpu: &Gpu, rows: usize, cols: usize) -> Activations<f16> {
+    let x: Vec<f16> = Kind::Outliers.matrix(rows, cols, 1);
+    Activations::upload(gpu, &x, Layout::contiguous(rows as u64, cols as u64)).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Codes of x [m, k] and of w [n, k] on the GPU, with one scale each, and the codes themselves.
+///
+/// # Panics
+/// On a CUDA error.
+pub fn operands(gpu: &Gpu, m: usize, n: usize, k: usize) -> Operands {
+    let (codes_x, codes_w) = (Codes::Uniform.matrix(m, k, 1), Codes::Uniform.matrix(n, k, 2));
+    let packed = |codes: &[i8], rows: usize| {
+        let matrix = Int8Matrix::upload(gpu, codes, Layout::contiguous(rows as u64, k as u64));
+        matrix.and_then(|matrix| ops::pack_rows(gpu, &matrix, ops::Choice::Auto)).unwrap_or_else(|e| panic!("{e}")).0
+    };
+    let one = || Scales::upload(gpu, &[1.0]).unwrap_or_else(|e| panic!("{e}"));
+    let x = QuantizedTokens::from_packed(packed(&codes_x, m), one()).unwrap_or_else(|e| panic!("{e}"));
+    let w = QuantizedWeights::from_packed(packed(&codes_w, n), one()).unwrap_or_else(|e| panic!("{e}"));
+    Operands { x, w, codes_x, codes_w }
+}
+
+/// What [`operands`] makes.
+pub struct Operands {
+    /// Tokens [m, k].
+    pub x: QuantizedTokens<PerTensor>,
+    /// Weights [n, k].
+    pub w: QuantizedWeights<PerTensor>,
+    /// The codes of `x`.
+    pub codes_x: Vec<i8>,
+    /// The codes of `w`.
+    pub codes_w: Vec<i8>,
+}

@@ -1,0 +1,101 @@
+//! Kernels made wrong on purpose, in the text that the simulator runs: each must be caught, by the oracle or
+//! by a check of the simulator. A mutant that survives is a hole in the tests, not a kernel that is right.
+//!
+//! `cargo test -p outerscale-tests --test mutants -- --nocapture` prints the table.
+
+mod edit;
+mod table;
+
+use edit::only_entry;
+use outerscale::ptx::{ARCHS, Module};
+use outerscale_tests::{
+    machine::{How, Machine},
+    referee::judge,
+};
+use ptx_sim::Schedule;
+use std::sync::Mutex;
+
+/// The kernels as they are shipped, and each way to launch them that a right kernel cannot tell apart.
+const WAYS: [How; 3] = [
+    How { schedule: Schedule::Default, blocks: None },
+    // One block does all the work: it walks on from row to row and from tile to tile.
+    How { schedule: Schedule::Default, blocks: Some(1) },
+    How { schedule: Schedule::Seed(7), blocks: Some(2) },
+];
+
+/// The text of the one entry, with what the module declares before it.
+fn source(entry: &str) -> String {
+    let arch = &ARCHS[0];
+    let module = Module::ALL.into_iter().find(|module| arch.entries(*module).any(|name| name == entry));
+    only_entry(arch.ptx(module.unwrap_or_else(|| panic!("no kernel {entry} in any module"))), entry)
+}
+
+/// Judges a text in every way, until one of them catches it.
+fn judge_all(text: &str, entry: &str) -> Result<(), String> {
+    let mut machine = Machine::load(text, entry)?;
+    WAYS.into_iter().try_for_each(|how| {
+        machine.how = how;
+        judge(&machine, entry)
+    })
+}
+
+/// Runs `work` on every item, on two threads.
+fn each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
+    let items = Mutex::new(items.into_iter());
+    let next = || items.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(item) = next() {
+                    work(item);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn shipped_kernels_pass_in_every_way() {
+    let entries: Vec<&str> = Module::ALL.into_iter().flat_map(|module| ARCHS[0].entries(module)).collect();
+    let wrong = Mutex::new(Vec::new());
+    each(entries, |entry| {
+        if let Err(why) = judge_all(&source(entry), entry) {
+            wrong.lock().unwrap().push(format!("{entry}: {why}"));
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let mut mutants = Vec::new();
+    for mutation in table::MUTATIONS {
+        for entry in mutation.entries {
+            let made = (mutation.edit)(&source(entry));
+            assert!(!made.is_empty(), "{entry} has nothing to {}: mend the mutation", mutation.what);
+            mutants.extend(made.into_iter().map(|(site, text)| (mutation.what, *entry, site, text)));
+        }
+    }
+    let rows = Mutex::new(Vec::new());
+    let count = mutants.len();
+    each(mutants, |(what, entry, site, text)| {
+        let caught = judge_all(&text, entry).err();
+        rows.lock().unwrap().push((what, entry, site, caught));
+    });
+    let mut rows = rows.into_inner().unwrap();
+    rows.sort();
+    let mut problems = Vec::new();
+    for (what, entry, site, caught) in &rows {
+        println!("| {what} | {entry} line {site} | {} |", caught.as_deref().unwrap_or("NOT CAUGHT").replace('|', "/"));
+        match caught {
+            None => problems.push(format!("survived: {what} ({entry}, line {site})")),
+            // A text that cannot be loaded proves nothing of the kernel's tests.
+            Some(why) if why.starts_with("refused") => {
+                problems.push(format!("no kernel: {what} ({entry}, line {site}): {why}"))
+            }
+            Some(_) => {}
+        }
+    }
+    assert!(problems.is_empty(), "{} of {count} mutants:\n{}", problems.len(), problems.join("\n"));
+}

@@ -1,0 +1,302 @@
+//! What is done to which kernel. Left out are changes that are none: without the maximum with -127 a dynamic
+//! scale still reaches no -128, as no x is larger than 127 scales.
+
+use crate::edit::{Line, Mutant, at_sites, instruction, registers, vector};
+use std::cell::RefCell;
+
+/// One way to make kernels wrong.
+pub(crate) struct Mutation {
+    /// What is done.
+    pub(crate) what: &'static str,
+    /// To which kernels.
+    pub(crate) entries: &'static [&'static str],
+    /// How: every mutant of a kernel's text.
+    pub(crate) edit: fn(&str) -> Vec<Mutant>,
+}
+
+const GEMMS: &[&str] = &["gemm_t128x128_i32", "gemm_t64x64_f16", "gemm_t16x64_f32"];
+const DEQUANTIZING: &[&str] = &["gemm_t128x128_bf16", "gemm_t64x64_f16", "gemm_t16x64_f32"];
+const QUANTIZERS: &[&str] =
+    &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_bf16", "quantize_static_f32"];
+const DYNAMIC: &[&str] = &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_bf16"];
+const BLOCK_REDUCING: &[&str] =
+    &["row_absmax_f32", "tensor_absmax_f16", "quantize_token_block_f32", "quantize_tensor_f16"];
+
+pub(crate) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        what: "swap two registers of A in an mma",
+        entries: GEMMS,
+        edit: |text| at_sites(text, |l| swap(l, "mma.sync", 1)),
+    },
+    Mutation {
+        what: "swap the registers of B in an mma",
+        entries: GEMMS,
+        edit: |text| at_sites(text, |l| swap(l, "mma.sync", 2)),
+    },
+    Mutation {
+        what: "swap two registers of the sum in an mma",
+        entries: GEMMS,
+        edit: |text| at_sites(text, |l| swap(l, "mma.sync", 0)),
+    },
+    Mutation {
+        what: "swap two matrices of an ldmatrix",
+        entries: GEMMS,
+        edit: |text| at_sites(text, |l| swap(l, "ldmatrix", 0)),
+    },
+    Mutation { what: "drop a barrier", entries: GEMMS, edit: drop_barrier },
+    Mutation { what: "drop the barrier of the reduction", entries: BLOCK_REDUCING, edit: drop_barrier },
+    Mutation { what: "wait for one copy group less", entries: GEMMS, edit: |text| at_sites(text, wait_for_less) },
+    Mutation {
+        what: "drop a commit of copies",
+        entries: GEMMS,
+        edit: |text| at_sites(text, |l| dropped(l, "cp.async.commit_group")),
+    },
+    Mutation {
+        what: "drop a copy to shared memory",
+        entries: GEMMS,
+        edit: |text| at_sites(text, |l| dropped(l, "cp.async.cg")),
+    },
+    Mutation { what: "copy rows that do not exist", entries: GEMMS, edit: |text| at_sites(text, copy_all) },
+    Mutation {
+        what: "swizzle another chunk",
+        entries: GEMMS,
+        edit: |text| at_sites(text, |l| constant(l, "xor.b32", "32", "64")),
+    },
+    Mutation {
+        what: "round the product before the bias is added",
+        entries: DEQUANTIZING,
+        edit: |text| at_sites(text, split_fma),
+    },
+    Mutation { what: "s_x before s_w", entries: DEQUANTIZING, edit: scales_swapped },
+    Mutation {
+        what: "accumulators to f32 towards zero",
+        entries: DEQUANTIZING,
+        edit: |text| at_sites(text, |l| renamed(l, "cvt.rn.f32.s32", "cvt.rz.f32.s32")),
+    },
+    Mutation {
+        what: "y to f16 towards zero",
+        entries: &["gemm_t64x64_f16"],
+        edit: |text| at_sites(text, |l| renamed(l, "cvt.rn.f16.f32", "cvt.rz.f16.f32")),
+    },
+    Mutation {
+        what: "another NaN in y",
+        entries: &["gemm_t16x64_f32"],
+        edit: |text| at_sites(text, |l| constant(l, "selp.b32", "2147483647", "2143289344")),
+    },
+    Mutation {
+        what: "round towards zero",
+        entries: QUANTIZERS,
+        edit: |text| at_sites(text, |l| renamed(l, ROUND, "cvt.rzi.sat.s8.f32")),
+    },
+    Mutation {
+        what: "round down",
+        entries: QUANTIZERS,
+        edit: |text| at_sites(text, |l| renamed(l, ROUND, "cvt.rmi.sat.s8.f32")),
+    },
+    Mutation {
+        what: "round up",
+        entries: QUANTIZERS,
+        edit: |text| at_sites(text, |l| renamed(l, ROUND, "cvt.rpi.sat.s8.f32")),
+    },
+    Mutation { what: "round half away from zero", entries: QUANTIZERS, edit: |text| at_sites(text, half_away) },
+    Mutation {
+        what: "drop the maximum with -127",
+        entries: &["quantize_static_f32", "quantize_static_f16"],
+        edit: |text| at_sites(text, |l| passed(l, "max.s32", "-127")),
+    },
+    Mutation {
+        what: "drop the clamp of the estimate from above",
+        entries: &["quantize_static_f32"],
+        edit: |text| at_sites(text, |l| passed_first(l, "min.f32")),
+    },
+    Mutation {
+        what: "drop the clamp of the estimate from below",
+        entries: &["quantize_static_f32"],
+        edit: |text| at_sites(text, |l| passed_first(l, "max.f32")),
+    },
+    Mutation { what: "multiply by the reciprocal only", entries: QUANTIZERS, edit: uncorrected },
+    Mutation {
+        what: "scale by the reciprocal of 127",
+        entries: DYNAMIC,
+        edit: |text| at_sites(text, reciprocal_of_127),
+    },
+    Mutation {
+        what: "no floor of the scale",
+        entries: &["quantize_token_warp_f32", "quantize_tensor_bf16"],
+        edit: |text| at_sites(text, |l| constant(l, "setp.geu.f32", "0f0D800000", "0f00000000")),
+    },
+    Mutation {
+        what: "a floor that drops NaN",
+        entries: DYNAMIC,
+        edit: |text| at_sites(text, |l| renamed(l, "setp.geu.f32", "setp.ge.f32")),
+    },
+    Mutation {
+        what: "another scale for a zero row",
+        entries: DYNAMIC,
+        edit: |text| at_sites(text, |l| constant(l, "mov.b32", "0f3F800000", "0f3F000000")),
+    },
+    Mutation {
+        what: "another NaN in the scales",
+        entries: DYNAMIC,
+        edit: |text| at_sites(text, |l| constant(l, "selp.b32", "2147483647", "2143289344")),
+    },
+    Mutation {
+        what: "keep the sign in a maximum",
+        entries: &["row_absmax_f32", "quantize_token_block_f32"],
+        edit: |text| at_sites(text, |l| passed(l, "and.b32", "2147483647")),
+    },
+    Mutation {
+        what: "exchange with a wrong lane",
+        entries: &["row_absmax_f16", "quantize_token_warp_f16", "quantize_token_block_f32"],
+        edit: |text| at_sites(text, wrong_lane),
+    },
+    Mutation {
+        what: "write padding that is not zero",
+        entries: &["pack_rows", "quantize_token_warp_f16", "quantize_static_f32"],
+        edit: |text| at_sites(text, |l| constant(l, "mov.b16", "0", "1")),
+    },
+    Mutation {
+        what: "swap two words of a store",
+        entries: &["pack_rows"],
+        edit: |text| at_sites(text, |l| swap(l, "st.global.v4", 1)),
+    },
+    Mutation {
+        what: "store one byte further",
+        entries: &["pack_rows", "quantize_token_warp_f16", "row_absmax_f32"],
+        edit: |text| at_sites(text, store_further),
+    },
+    Mutation {
+        what: "do not count what is not finite",
+        entries: &["quantize_static_f32", "quantize_static_bf16"],
+        edit: |text| at_sites(text, |l| dropped(l, "red.")),
+    },
+];
+
+const ROUND: &str = "cvt.rni.sat.s8.f32";
+
+/// Exchanges the first two registers of a vector operand.
+fn swap(line: &Line<'_>, mnemonic: &str, operand: usize) -> Option<String> {
+    line.mnemonic.starts_with(mnemonic).then(|| {
+        let mut list = registers(&line.operands[operand]);
+        list.swap(0, 1);
+        line.with(operand, &vector(&list))
+    })
+}
+
+fn dropped(line: &Line<'_>, mnemonic: &str) -> Option<String> {
+    line.mnemonic.starts_with(mnemonic).then(String::new)
+}
+
+fn drop_barrier(text: &str) -> Vec<Mutant> {
+    at_sites(text, |line| dropped(line, "bar.sync"))
+}
+
+fn renamed(line: &Line<'_>, from: &str, to: &str) -> Option<String> {
+    (line.mnemonic == from).then(|| line.renamed(to))
+}
+
+/// Replaces a constant operand.
+fn constant(line: &Line<'_>, mnemonic: &str, from: &str, to: &str) -> Option<String> {
+    let index = line.operands.iter().position(|operand| operand == from)?;
+    (line.mnemonic == mnemonic).then(|| line.with(index, to))
+}
+
+/// Makes `op d, a, constant` a move.
+fn passed(line: &Line<'_>, mnemonic: &str, constant: &str) -> Option<String> {
+    let parts = line.parts();
+    (line.mnemonic == mnemonic && parts[2] == constant).then(|| instruction("mov.b32", &parts[..2]))
+}
+
+fn passed_first(line: &Line<'_>, mnemonic: &str) -> Option<String> {
+    (line.mnemonic == mnemonic).then(|| instruction("mov.b32", &line.parts()[..2]))
+}
+
+fn wait_for_less(line: &Line<'_>) -> Option<String> {
+    let pending: u32 = line.operands[0].parse().ok()?;
+    (line.mnemonic == "cp.async.wait_group").then(|| line.with(0, &(pending + 1).to_string()))
+}
+
+/// A copy whose size is 0 past the end becomes one of 16 bytes.
+fn copy_all(line: &Line<'_>) -> Option<String> {
+    let parts = line.parts();
+    (line.mnemonic == "selp.b32" && parts[1..3] == ["16", "0"]).then(|| instruction("mov.b32", &parts[..2]))
+}
+
+fn split_fma(line: &Line<'_>) -> Option<String> {
+    let p = line.parts();
+    (line.mnemonic == "fma.rn.f32").then(|| {
+        [instruction("mul.rn.f32", &["%m0", p[1], p[2]]), instruction("add.rn.f32", &[p[0], "%m0", p[3]])].join("\n")
+    })
+}
+
+/// y = fma(s_w, s_x · acc, b) for fma(s_x, s_w · acc, b): the product before an fma takes the other scale.
+fn scales_swapped(text: &str) -> Vec<Mutant> {
+    // t = s_w · acc is kept in mind from its own line until the fma that takes it.
+    let product = RefCell::new(None);
+    at_sites(text, |line| {
+        let p = line.parts();
+        match line.mnemonic {
+            "mul.rn.f32" => {
+                *product.borrow_mut() = Some((p[0].to_owned(), p[1].to_owned(), p[2].to_owned()));
+                None
+            }
+            "fma.rn.f32" => {
+                let (t, s_w, acc) = product.take()?;
+                (p[2] == t).then(|| {
+                    let other = instruction("mul.rn.f32", &["%m0", p[1], &acc]);
+                    [other, instruction("fma.rn.f32", &[p[0], &s_w, "%m0", p[3]])].join("\n")
+                })
+            }
+            _ => None,
+        }
+    })
+}
+
+/// cvt.rzi(v + copysign(½, v)) for cvt.rni(v).
+fn half_away(line: &Line<'_>) -> Option<String> {
+    let p = line.parts();
+    (line.mnemonic == ROUND).then(|| {
+        [
+            instruction("and.b32", &["%m0", p[1], "-2147483648"]),
+            instruction("or.b32", &["%m0", "%m0", "0x3F000000"]),
+            instruction("add.rn.f32", &["%m0", "%m0", p[1]]),
+            instruction("cvt.rzi.sat.s8.f32", &[p[0], "%m0"]),
+        ]
+        .join("\n")
+    })
+}
+
+/// The second fma of the division in three operations, residual · r + t, becomes t.
+fn uncorrected(text: &str) -> Vec<Mutant> {
+    // The second is the one that takes the result of the fma before it.
+    let residual = RefCell::new(String::new());
+    at_sites(text, |line| {
+        let p = line.parts();
+        if line.mnemonic != "fma.rn.f32" {
+            return None;
+        }
+        let is_second = residual.replace(p[0].to_owned()) == p[1];
+        is_second.then(|| instruction("mov.b32", &[p[0], p[3]]))
+    })
+}
+
+fn reciprocal_of_127(line: &Line<'_>) -> Option<String> {
+    let p = line.parts();
+    (line.mnemonic == "div.rn.f32").then(|| instruction("mul.rn.f32", &[p[0], p[1], "0f3C010204"]))
+}
+
+fn wrong_lane(line: &Line<'_>) -> Option<String> {
+    let other = match line.operands.get(2)?.as_str() {
+        "16" => "8",
+        "4" => "2",
+        "1" => "2",
+        _ => return None,
+    };
+    line.mnemonic.starts_with("shfl.sync.bfly").then(|| line.with(2, other))
+}
+
+/// `[%rd1]` becomes `[%rd1+1]`.
+fn store_further(line: &Line<'_>) -> Option<String> {
+    let address = line.operands[0].strip_prefix('[')?.strip_suffix(']')?;
+    (line.mnemonic.starts_with("st.global") && !address.contains('+')).then(|| line.with(0, &format!("[{address}+1]")))
+}
