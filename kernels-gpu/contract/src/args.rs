@@ -20,7 +20,7 @@ pub struct Matrix {
     pub row_stride: u64,
 }
 
-/// Codes as our quantizers write them: int8 [rows, cols], rows `row_bytes` apart and zero from `cols` on.
+/// Codes as our quantizers write them: int8 `[rows, cols]`, rows `row_bytes` apart and zero from `cols` on.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Codes {
@@ -44,23 +44,23 @@ pub struct Scales {
     pub stride: u64,
 }
 
-/// `row_absmax`: x [rows, cols] → absmax f32 [rows].
+/// `row_absmax`: x `[rows, cols]` → absmax f32 `[rows]`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct RowAbsmaxArgs {
     /// The matrix.
     pub x: Matrix,
-    /// f32 [rows].
+    /// f32 `[rows]`.
     pub absmax: DevicePtr,
 }
 
-/// `tensor_absmax`: x → the absmax of each block's share, f32 [grid].
+/// `tensor_absmax`: x → the absmax of each block's share, f32 `[grid]`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct TensorAbsmaxArgs {
     /// The matrix.
     pub x: Matrix,
-    /// f32 [gridDim.x]; every block writes its own (0 if it has no share).
+    /// f32 `[gridDim.x]`; every block writes its own (0 if it has no share).
     pub partials: DevicePtr,
 }
 
@@ -72,7 +72,7 @@ pub struct QuantizeTokenArgs {
     pub x: Matrix,
     /// The codes.
     pub q: Codes,
-    /// f32 [rows].
+    /// f32 `[rows]`.
     pub scales: DevicePtr,
 }
 
@@ -84,11 +84,11 @@ pub struct QuantizeTensorArgs {
     pub x: Matrix,
     /// The codes.
     pub q: Codes,
-    /// f32 [partial_count], from `tensor_absmax`.
+    /// f32 `[partial_count]`, from `tensor_absmax`.
     pub partials: DevicePtr,
     /// Number of partial maxima; 0 means absmax 0.
     pub partial_count: u64,
-    /// f32 [1], written by block 0.
+    /// f32 `[1]`, written by block 0.
     pub scale: DevicePtr,
 }
 
@@ -122,16 +122,16 @@ pub struct PackRowsArgs {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct GemmArgs {
-    /// int8 [M, K].
+    /// int8 `[M, K]`.
     pub q_x: Codes,
-    /// int8 [N, K], the same `row_bytes`.
+    /// int8 `[N, K]`, the same `row_bytes`.
     pub q_w: Codes,
-    /// f32 [M] or [1]; not read for i32 output.
+    /// f32 `[M]` or `[1]`; not read for i32 output.
     pub s_x: Scales,
-    /// f32 [N] or [1]; not read for i32 output.
+    /// f32 `[N]` or `[1]`; not read for i32 output.
     pub s_w: Scales,
-    /// f32 [N], or 0 for none; not read for i32 output.
+    /// f32 `[N]`, or 0 for none; not read for i32 output.
     pub bias: DevicePtr,
-    /// [M, N], any row stride, element-aligned.
+    /// `[M, N]`, any row stride, element-aligned.
     pub y: Matrix,
 }

@@ -110,6 +110,8 @@ impl GemmTile {
         assert!(self.block_n.is_multiple_of(16 * self.warps_n), "a warp's columns must be whole pairs of n8 operands");
         assert!((self.block_m * CHUNKS).is_multiple_of(self.threads()), "the x tile must divide among the threads");
         assert!((self.block_n * CHUNKS).is_multiple_of(self.threads()), "the w tile must divide among the threads");
+        // The map of w's rows repeats every 16, and the loader steps by as many rows as the block copies at a time.
+        assert!((self.threads() / CHUNKS).is_multiple_of(16), "a thread's rows must lie alike in their sixteens");
         assert!(self.stages >= 2, "a pipeline needs two slots");
         assert!(self.shared_bytes() <= MAX_SHARED_BYTES, "more shared memory than every GPU has");
         assert!(self.frags_m() * self.frags_n() * 4 <= 128, "more accumulators than registers allow");
@@ -138,3 +140,67 @@ const _: () = {
         i += 1;
     }
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_cover_the_output_once() {
+        for (tiles_m, tiles_n) in [(1, 1), (1, 5), (7, 1), (8, 3), (9, 4), (17, 13), (40, 2)] {
+            let mut seen = [[false; 16]; 40];
+            for tile in 0..tiles_m * tiles_n {
+                let (row, col) = GemmTile::position(tile, tiles_m, tiles_n);
+                assert!(row < tiles_m && col < tiles_n, "tile {tile} of {tiles_m} × {tiles_n} is at ({row}, {col})");
+                assert!(!core::mem::replace(&mut seen[row as usize][col as usize], true));
+            }
+        }
+    }
+
+    #[test]
+    fn neighbouring_tiles_share_a_tile_of_w() {
+        let columns = core::array::from_fn::<_, 16, _>(|tile| GemmTile::position(tile as u64, 100, 100));
+        assert!(columns[..8].iter().all(|&(_, col)| col == 0) && columns[8..].iter().all(|&(_, col)| col == 1));
+    }
+
+    #[test]
+    fn tiles_divide_among_warps_and_threads() {
+        for tile in TILES {
+            assert_eq!(tile.warp_m() * tile.warps_m, tile.block_m, "{tile:?}");
+            assert_eq!(tile.warp_n() * tile.warps_n, tile.block_n, "{tile:?}");
+            assert_eq!(16 * tile.x_copies() * tile.threads(), tile.x_stage_bytes(), "{tile:?}");
+            assert_eq!(16 * tile.w_copies() * tile.threads(), tile.w_stage_bytes(), "{tile:?}");
+            assert_eq!(tile.stages * (tile.x_stage_bytes() + tile.w_stage_bytes()), tile.shared_bytes(), "{tile:?}");
+        }
+    }
+
+    #[test]
+    fn partial_tiles_count() {
+        assert_eq!(T128X128.tiles(1, 1), 1);
+        assert_eq!(T128X128.tiles(129, 128), 2);
+        assert_eq!(T16X64.tiles(17, 65), 4);
+        assert_eq!(T16X64.tiles(0, 65), 0);
+    }
+
+    #[test]
+    fn illegal_configurations_are_refused() {
+        let illegal = [
+            GemmTile { block_m: 24, ..T64X64 },
+            GemmTile { block_n: 72, ..T64X64 },
+            GemmTile { stages: 1, ..T64X64 },
+            GemmTile { stages: 4, ..T128X128 },
+            GemmTile { warps_n: 1, ..T128X128 },
+            GemmTile { warps_m: 1, warps_n: 1, ..T16X64 },
+        ];
+        for tile in illegal {
+            assert!(!legal(&tile), "{tile:?}");
+        }
+        assert!(TILES.iter().all(legal));
+    }
+
+    fn legal(tile: &GemmTile) -> bool {
+        extern crate std;
+        let tile = *tile;
+        std::panic::catch_unwind(move || tile.assert_legal()).is_ok()
+    }
+}

@@ -44,3 +44,26 @@ pub const fn partials(rows: u64, cols: u64) -> u32 {
 pub const fn tile_blocks(tiles: u64) -> u32 {
     at_least_one(tiles, MAX_BLOCKS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_have_a_block_and_at_most_the_most() {
+        assert_eq!(row_blocks(0, 1), 1);
+        assert_eq!(row_blocks(17, WARP_ROWS), 3);
+        assert_eq!(row_blocks(u64::MAX, 1) as u64, MAX_BLOCKS);
+        assert_eq!((tile_blocks(0), tile_blocks(5)), (1, 5));
+        assert_eq!(tile_blocks(u64::MAX) as u64, MAX_BLOCKS);
+    }
+
+    #[test]
+    fn a_share_of_the_tensor_is_8192_elements_or_a_row() {
+        assert_eq!(partials(0, 4096), 1);
+        assert_eq!(partials(5, 4096), 3);
+        assert_eq!(partials(5, 100_000), 5);
+        assert_eq!(partials(1 << 40, 1) as u64, MAX_PARTIALS);
+        assert_eq!(partials(3, 0), 1);
+    }
+}

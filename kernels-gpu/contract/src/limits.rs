@@ -27,3 +27,19 @@ pub const fn padded_row_bytes(cols: u64) -> u64 {
 }
 
 const _: () = assert!(127 * 127 * MAX_K <= i32::MAX as u64 && 127 * 127 * (MAX_K + 1) > i32::MAX as u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_padded_to_a_whole_k_block() {
+        assert_eq!([0, 1, 127, 128, 129, MAX_K].map(padded_row_bytes), [0, 128, 128, 128, 256, 133_248]);
+    }
+
+    #[test]
+    fn constants_are_what_the_contract_says() {
+        assert_eq!((SCALE_MIN as f64, SCALE_MAX as f64), (0.5f64.powi(100), 2f64.powi(100)));
+        assert!(f32::from_bits(NAN_F32).is_nan());
+    }
+}

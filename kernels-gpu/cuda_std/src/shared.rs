@@ -8,12 +8,14 @@
 
 /// A static array of the block's shared memory, as a function that gives its address.
 ///
-/// ```ignore
-/// shared_array! {
+/// ```
+/// cuda_std::shared_array! {
 ///     /// One maximum a warp.
 ///     fn warp_maxima() -> [u32; 8];
 /// }
-/// let addr = warp_maxima();
+/// # fn kernel() {
+/// let addr: u32 = warp_maxima();
+/// # }
 /// ```
 /// The name is a symbol of the device module: it must be unique there.
 #[macro_export]
@@ -25,17 +27,22 @@ macro_rules! shared_array {
             align = const ::core::mem::align_of::<$element>(),
             bytes = const ::core::mem::size_of::<[$element; $len]>(),
         );
+        // Also type-checks the array where there is no device.
+        const _: usize = ::core::mem::size_of::<[$element; $len]>();
         $crate::shared_address! { $(#[$meta])* $vis fn $name }
     };
 }
 
 /// The dynamic shared memory of a launch, aligned to `$align` bytes, as a function that gives its address.
 ///
-/// ```ignore
-/// dynamic_shared_mem! {
+/// ```
+/// cuda_std::dynamic_shared_mem! {
 ///     /// The pipeline's slots.
 ///     fn pipeline() -> align(128);
 /// }
+/// # fn kernel() {
+/// let addr: u32 = pipeline();
+/// # }
 /// ```
 /// The name is a symbol of the device module: it must be unique there.
 #[macro_export]

@@ -3,7 +3,6 @@
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, LitInt, Result, Token, parenthesized};
 
 /// Families of instructions that threads execute together: the name in the attribute, and in the PTX.
@@ -92,9 +91,4 @@ fn families(content: ParseStream<'_>) -> Result<Vec<(&'static str, u32)>> {
         }
     }
     Ok(counts)
-}
-
-/// `(expr) as u32`, as an operand of `global_asm!`, whatever integer type the bound has.
-pub(crate) fn as_u32(expr: &Expr) -> proc_macro2::TokenStream {
-    quote::quote_spanned!(expr.span()=> (#expr) as u32)
 }

@@ -1,6 +1,6 @@
 //! What the attribute makes of the function.
 
-use crate::attribute::{Attribute, as_u32};
+use crate::attribute::Attribute;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -67,20 +67,22 @@ pub(crate) fn kernel(attribute: &Attribute, function: ItemFn) -> Result<TokenStr
 /// The comment that carries the attribute to the builder. Its constants are operands, so that they may be named.
 fn marker(attribute: &Attribute, name: &Ident) -> TokenStream {
     let mut text = format!("//@kernel {name} maxntid={{maxntid}}");
-    let max_threads = as_u32(&attribute.max_threads);
+    let max_threads = &attribute.max_threads;
     let mut operands = quote!(maxntid = const #max_threads,);
     if let Some(blocks) = &attribute.min_blocks {
         text.push_str(" minnctapersm={minnctapersm}");
-        let blocks = as_u32(blocks);
         operands.extend(quote!(minnctapersm = const #blocks,));
     }
     if !attribute.collectives.is_empty() {
         let counts: Vec<String> = attribute.collectives.iter().map(|(family, n)| format!("{family}:{n}")).collect();
         text.push_str(&format!(" collectives={}", counts.join(",")));
     }
+    let min_blocks = attribute.min_blocks.iter();
     quote! {
         #[cfg(target_arch = "nvptx64")]
         ::core::arch::global_asm!(#text, #operands);
+        // Also type-checks the bounds where there is no device.
+        const _: &[u32] = &[#max_threads, #(#min_blocks),*];
     }
 }
 

@@ -7,13 +7,19 @@ use proc_macro::TokenStream;
 
 /// Makes a function an entry of the device module.
 ///
-/// ```ignore
-/// /// Doubles x.
+/// ```
+/// # use cuda_std_macros::kernel;
+/// /// Doubles the first numbers of x.
+/// ///
+/// /// # Safety
+/// /// One block of at most 256 threads.
 /// #[kernel(launch_bounds(256, 2), collectives(bar_sync = 1, shfl_sync = 5))]
-/// pub unsafe fn double(args: DoubleArgs, x: &mut [f32]) { .. }
+/// pub unsafe fn double(count: u64, x: &mut [f32]) {
+///     // ..
+/// }
 /// ```
 ///
-/// - `launch_bounds(threads)` or `launch_bounds(threads, blocks_per_multiprocessor)`, constant expressions: how many
+/// - `launch_bounds(threads)` or `launch_bounds(threads, blocks_per_multiprocessor)`, constant expressions of type u32: how many
 ///   threads a block has at most, and how many blocks should fit a multiprocessor. ptxas allots registers by them.
 /// - `collectives(..)`: how many instructions of each family that a warp or a block executes together the entry's
 ///   PTX holds: `bar_sync`, `bar_warp_sync`, `shfl_sync`, `vote_sync`, `redux_sync`, `match_sync`, `mma_sync`,
@@ -69,10 +75,11 @@ mod tests {
         let code = expanded("launch_bounds(256, 2), collectives(bar_sync = 3, shfl_sync = 10)", PLAIN);
         let marker = "//@kernelkmaxntid={maxntid}minnctapersm={minnctapersm}collectives=bar.sync:3,shfl.sync:10";
         assert!(code.contains(marker), "{code}");
-        assert!(code.contains("maxntid=const(256)asu32") && code.contains("minnctapersm=const(2)asu32"), "{code}");
+        assert!(code.contains("maxntid=const256") && code.contains("minnctapersm=const2"), "{code}");
+        assert!(code.contains("const_:&[u32]=&[256,2];"), "{code}");
         let code = expanded("launch_bounds(TILE.threads())", PLAIN);
         assert!(code.contains("//@kernelkmaxntid={maxntid}\""), "{code}");
-        assert!(code.contains("maxntid=const(TILE.threads())asu32"), "{code}");
+        assert!(code.contains("maxntid=constTILE.threads()"), "{code}");
     }
 
     #[test]

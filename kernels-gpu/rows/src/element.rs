@@ -25,8 +25,8 @@ pub trait Float: Element {
     /// The greater of `running` and every |element| of the window, in a form that [`Float::absmax_bits`] reads.
     ///
     /// Bit patterns of |x| order as unsigned integers as the numbers do, with NaN above Inf: an integer maximum
-    /// keeps a NaN, `max.f32` would drop it. 16-bit types need no conversion for it: [0] holds the lower halves,
-    /// [1] the upper ones.
+    /// keeps a NaN, `max.f32` would drop it. 16-bit types need no conversion for it: element 0 holds the lower
+    /// halves, element 1 the upper ones.
     fn absmax(running: [u32; 2], window: Window) -> [u32; 2];
 
     /// The running maximum as the bits of an f32.

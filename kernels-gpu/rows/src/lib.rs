@@ -13,4 +13,4 @@ mod row;
 
 pub use element::{Bf16, Element, F16, Float};
 pub use group::{BLOCK_MAXIMA, Block, Group, Warp};
-pub use row::{Edge, Row, WINDOW_BYTES, Window};
+pub use row::{Edge, Row, Share, WINDOW_BYTES, Window};

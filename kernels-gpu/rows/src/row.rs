@@ -46,39 +46,29 @@ impl<T: Element> Row<T> {
         Self { addr, cols: x.cols, shift: addr as u32 % WINDOW_BYTES / T::BYTES, element: PhantomData }
     }
 
-    /// True if window `i` starts at column `i * WINDOW`.
+    /// True if windows start at columns that are multiples of their length.
     #[inline(always)]
     pub fn is_aligned(&self) -> bool {
         self.shift == 0
     }
 
-    /// One past the last whole window. Whole windows are `first_window()..end_window()`.
+    /// One past the last whole window, counted from the 16-byte boundary at or before element 0.
     #[inline(always)]
-    pub fn end_window(&self) -> u64 {
+    fn end_window(&self) -> u64 {
         (self.shift as u64 + self.cols) / Self::WINDOW as u64
     }
 
-    /// True if all of window `i` belongs to the row.
+    /// The whole windows from number `first` on, every `threads`-th.
     #[inline(always)]
-    pub fn is_whole(&self, i: u64) -> bool {
-        // Window 0 of a shifted row begins before the row.
-        i < self.end_window() && (i != 0 || self.is_aligned())
-    }
-
-    /// Column of the first element of window `i`, which is whole.
-    #[inline(always)]
-    pub fn window_col(&self, i: u64) -> u64 {
-        i * Self::WINDOW as u64 - self.shift as u64
-    }
-
-    /// The bytes of window `i`.
-    ///
-    /// # Safety
-    /// The window is whole; the row is readable and no thread of the kernel writes it.
-    #[inline(always)]
-    pub unsafe fn window(&self, i: u64) -> Window {
-        // SAFETY: `addr - shift` is on a 16-byte boundary, and a whole window is inside the row.
-        unsafe { ld_global_nc_v4_b32(self.addr - (self.shift * T::BYTES) as u64 + i * WINDOW_BYTES as u64) }
+    pub fn share(&self, first: u64, threads: u64) -> Share<T> {
+        Share {
+            addr: self.addr - (self.shift * T::BYTES) as u64 + first * WINDOW_BYTES as u64,
+            col: (first * Self::WINDOW as u64).wrapping_sub(self.shift as u64),
+            remaining: self.end_window().saturating_sub(first),
+            threads,
+            begins_outside: first == 0 && !self.is_aligned(),
+            element: PhantomData,
+        }
     }
 
     /// What thread `rank` of those that share the row has outside the whole windows: thread 0 the beginning,
@@ -114,6 +104,53 @@ impl<T: Element> Row<T> {
     }
 }
 
+/// Some of a row's whole windows, numbered by `step`: those that one of several threads takes.
+///
+/// Everything is relative to the first, so that a constant `step` costs a comparison with a constant and no register.
+#[derive(Clone, Copy)]
+pub struct Share<T> {
+    /// Address of the first window.
+    addr: u64,
+    /// Column of its first element; wraps where it begins outside the row.
+    col: u64,
+    /// The row's windows from the first on, other threads' included.
+    remaining: u64,
+    threads: u64,
+    /// Window 0 of a row that is not aligned begins before the row, so it is not whole.
+    begins_outside: bool,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Share<T> {
+    /// True if there may be a window `step` or a later one.
+    #[inline(always)]
+    pub fn reaches(&self, step: u64) -> bool {
+        step * self.threads < self.remaining
+    }
+
+    /// True if there is a whole window `step`.
+    #[inline(always)]
+    pub fn has(&self, step: u64) -> bool {
+        self.reaches(step) && !(step == 0 && self.begins_outside)
+    }
+
+    /// Column of the first element of window `step`, which there is.
+    #[inline(always)]
+    pub fn col(&self, step: u64) -> u64 {
+        self.col.wrapping_add(step * self.threads * Row::<T>::WINDOW as u64)
+    }
+
+    /// The bytes of window `step`.
+    ///
+    /// # Safety
+    /// There is that window; the row is readable and no thread of the kernel writes it.
+    #[inline(always)]
+    pub unsafe fn load(&self, step: u64) -> Window {
+        // SAFETY: windows are on 16-byte boundaries, and a whole one is inside the row.
+        unsafe { ld_global_nc_v4_b32(self.addr + step * self.threads * WINDOW_BYTES as u64) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,10 +163,12 @@ mod tests {
                 let x = Matrix { ptr: 4096 + misaligned * T::BYTES as u64, rows: 1, cols, row_stride: cols };
                 let row = Row::<T>::new(&x, 0);
                 let mut seen = [0u8; 100];
-                for i in 0..row.end_window() + 3 {
-                    if row.is_whole(i) {
+                for rank in 0..8 {
+                    let share = row.share(rank, 8);
+                    for step in (0..20).filter(|&step| share.has(step)) {
+                        assert!(share.reaches(step), "loops go on while a share reaches");
                         for e in 0..Row::<T>::WINDOW as u64 {
-                            seen[(row.window_col(i) + e) as usize] += 1;
+                            seen[(share.col(step) + e) as usize] += 1;
                         }
                     }
                 }
@@ -154,9 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn an_aligned_row_has_its_windows_where_its_columns_are() {
-        let row = Row::<f32>::new(&Matrix { ptr: 256, rows: 2, cols: 9, row_stride: 12 }, 1);
-        assert!(row.is_aligned() && row.is_whole(0) && row.is_whole(1) && !row.is_whole(2));
-        assert_eq!((row.window_col(1), row.edge(1)), (4, Edge { col: 8, len: 1 }));
+    fn windows_lie_on_16_byte_boundaries() {
+        for misaligned in 0..4u64 {
+            let x = Matrix { ptr: 4096 + 4 * misaligned, rows: 3, cols: 50, row_stride: 51 };
+            for row_idx in 0..3 {
+                let share = Row::<f32>::new(&x, row_idx).share(1, 2);
+                assert!(share.addr.is_multiple_of(16));
+                assert_eq!(share.addr, x.ptr + 4 * (51 * row_idx + share.col(0)), "address and column agree");
+            }
+        }
     }
 }

@@ -6,9 +6,9 @@
 //!
 //! TILE is one of `contract::gemm_tile::TILES`, OUTPUT is f32, f16, bf16 or i32.
 //!
-//! - q_x [M, K], q_w [N, K]: int8, rows the same `row_bytes` apart, zero from K on, from a 16-byte boundary on.
-//! - s_x f32 [M] or [1], s_w f32 [N] or [1], bias f32 [N] or none: not read for i32.
-//! - y [M, N]: any row stride, aligned to one element; four elements a store where address and stride allow.
+//! - q_x `[M, K]`, q_w `[N, K]`: int8, rows the same `row_bytes` apart, zero from K on, from a 16-byte boundary on.
+//! - s_x f32 `[M]` or `[1]`, s_w f32 `[N]` or `[1]`, bias f32 `[N]` or none: not read for i32.
+//! - y `[M, N]`: any row stride, aligned to one element; four elements a store where address and stride allow.
 //!
 //! A block computes one tile of y at a time and walks on in steps of the grid, so any grid is right. Along K it goes
 //! in k_blocks of 128 bytes through a ring of `tile.stages` slots of shared memory, each an x tile and a w tile,
@@ -19,6 +19,10 @@
 //!
 //! Every element of y is the sum of its own row of x and of w, so a token's result depends on no other token.
 #![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "fragments are several arrays under one index, a constant once unrolled"
+)]
 
 mod epilogue;
 mod main_loop;

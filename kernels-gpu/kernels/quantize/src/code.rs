@@ -85,13 +85,13 @@ impl CodeRow {
         Self { addr: q.ptr + row * q.row_bytes, cols: q.cols, row_bytes: q.row_bytes }
     }
 
-    /// Stores the codes of whole window `i` of `row`.
+    /// Stores the codes of the whole window of `row` that starts at column `col`.
     ///
     /// # Safety
     /// The row of codes is writable, and this thread alone writes these.
     #[inline(always)]
-    pub(crate) unsafe fn store_window<T: Element>(self, row: &Row<T>, i: u64, codes: Window) {
-        let addr = self.addr + row.window_col(i);
+    pub(crate) unsafe fn store_window<T: Element>(self, row: &Row<T>, col: u64, codes: Window) {
+        let addr = self.addr + col;
         // SAFETY: the caller's; aligned windows start at a multiple of their length, from a 16-byte boundary on.
         unsafe {
             if row.is_aligned() {

@@ -29,23 +29,21 @@ unsafe fn encode_rows<T: Element>(x: &Matrix, q: &Codes, mut encode: impl FnMut(
     while unit < units {
         let row_idx = unit / units_per_row;
         let unit_in_row = unit - row_idx * units_per_row;
-        let first = unit_in_row * unit_windows + lane;
         let row = Row::<T>::new(x, row_idx);
+        let share = row.share(unit_in_row * unit_windows + lane, Warp::SIZE as u64);
         let codes = CodeRow::new(q, row_idx);
 
         let mut windows = [[0; 4]; UNIT];
-        for step in 0..UNIT {
-            let i = first + step as u64 * Warp::SIZE as u64;
-            if row.is_whole(i) {
-                // SAFETY: the window is whole, the row live.
-                windows[step] = unsafe { row.window(i) };
+        for (step, window) in windows.iter_mut().enumerate() {
+            if share.has(step as u64) {
+                // SAFETY: the row is live and has the window.
+                *window = unsafe { share.load(step as u64) };
             }
         }
-        for step in 0..UNIT {
-            let i = first + step as u64 * Warp::SIZE as u64;
-            if row.is_whole(i) {
+        for (step, &window) in windows.iter().enumerate() {
+            if share.has(step as u64) {
                 // SAFETY: this lane alone has this window.
-                unsafe { codes.store_window(&row, i, encode(windows[step])) };
+                unsafe { codes.store_window(&row, share.col(step as u64), encode(window)) };
             }
         }
         if unit_in_row == 0 {

@@ -8,7 +8,7 @@
 //! | `quantize_static_T` | `QuantizeStaticArgs` | 256 threads | 0 | none |
 //! | `pack_rows` | `PackRowsArgs` | 256 threads | 0 | none |
 //!
-//! T is f32, f16 or bf16. x [rows, cols] has any row stride and is aligned to one element; its rows are read with
+//! T is f32, f16 or bf16. x `[rows, cols]` has any row stride and is aligned to one element; its rows are read with
 //! 16-byte loads whatever their alignment, and nothing outside them is touched. The codes lie `row_bytes` apart from
 //! a 16-byte boundary on, zero from `cols` to `row_bytes`. x and codes do not overlap. Any grid is right: groups of
 //! threads walk on in steps of the grid.

@@ -18,15 +18,15 @@ pub(crate) unsafe fn quantize<T: Float, G: Group, const HELD: usize>(args: &Quan
     // Warp-uniform, for a block block-uniform: the collectives below are reached together.
     while row_idx < args.x.rows {
         let row = Row::<T>::new(&args.x, row_idx);
+        let share = row.share(rank, G::SIZE as u64);
         let edge = row.edge(rank);
 
         // Load. All loads first, so that they are in flight together. What is not there stays 0.
         let mut held = [[0; 4]; HELD];
-        for step in 0..HELD {
-            let i = rank + step as u64 * G::SIZE as u64;
-            if row.is_whole(i) {
-                // SAFETY: the window is whole, the row live.
-                held[step] = unsafe { row.window(i) };
+        for (step, window) in held.iter_mut().enumerate() {
+            if share.has(step as u64) {
+                // SAFETY: the row is live and has the window.
+                *window = unsafe { share.load(step as u64) };
             }
         }
         // SAFETY: the row's own edge.
@@ -34,15 +34,14 @@ pub(crate) unsafe fn quantize<T: Float, G: Group, const HELD: usize>(args: &Quan
 
         // Compute: the maximum, and what follows from it in every thread alike.
         let mut absmax = T::absmax([0; 2], held_edge);
-        for window in held {
+        for &window in &held {
             absmax = T::absmax(absmax, window);
         }
-        let first_unheld = rank + HELD as u64 * G::SIZE as u64;
-        let mut i = first_unheld;
-        while i < row.end_window() {
-            // SAFETY: a row's windows after its first are whole up to the end.
-            absmax = T::absmax(absmax, unsafe { row.window(i) });
-            i += G::SIZE as u64;
+        let mut step = HELD as u64;
+        while share.reaches(step) {
+            // SAFETY: the row is live and has the window: only a first one can be missing.
+            absmax = T::absmax(absmax, unsafe { share.load(step) });
+            step += 1;
         }
         // SAFETY: all threads of the group are here.
         let absmax = f32::from_bits(unsafe { group.max(T::absmax_bits(absmax)) });
@@ -56,17 +55,16 @@ pub(crate) unsafe fn quantize<T: Float, G: Group, const HELD: usize>(args: &Quan
             if rank == 0 {
                 st_global_b32(args.scales + 4 * row_idx, numeric::canonical(scale));
             }
-            for step in 0..HELD {
-                let i = rank + step as u64 * G::SIZE as u64;
-                if row.is_whole(i) {
-                    codes.store_window(&row, i, divisor.codes::<T>(held[step]));
+            for (step, &window) in held.iter().enumerate() {
+                if share.has(step as u64) {
+                    codes.store_window(&row, share.col(step as u64), divisor.codes::<T>(window));
                 }
             }
             codes.store_edge::<T>(edge, divisor.codes::<T>(held_edge));
-            let mut i = first_unheld;
-            while i < row.end_window() {
-                codes.store_window(&row, i, divisor.codes::<T>(row.window(i)));
-                i += G::SIZE as u64;
+            let mut step = HELD as u64;
+            while share.reaches(step) {
+                codes.store_window(&row, share.col(step), divisor.codes::<T>(share.load(step)));
+                step += 1;
             }
             codes.store_padding(G::rank(), G::SIZE);
         }

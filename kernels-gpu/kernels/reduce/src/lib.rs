@@ -5,7 +5,7 @@
 //! | `row_absmax_T` | `RowAbsmaxArgs` | 256 threads, a row a block at a time | 64 static | 1 barrier, 8 shuffles a row |
 //! | `tensor_absmax_T` | `TensorAbsmaxArgs` | 256 threads | 64 static | 1 barrier, 8 shuffles |
 //!
-//! T is f32, f16 or bf16. x [rows, cols] has any row stride and is aligned to one element; its rows are read with
+//! T is f32, f16 or bf16. x `[rows, cols]` has any row stride and is aligned to one element; its rows are read with
 //! 16-byte loads whatever their alignment, and nothing outside them is touched. Any grid is right.
 //!
 //! Who may diverge: blocks go their own ways; inside a block only loads depend on the thread, and no collective does.
@@ -26,37 +26,35 @@ shared_array! {
 /// Loads of a thread that are in flight together.
 const BATCH: usize = 4;
 
-/// Some of the threads that share a row.
+/// Thread `rank` of the `threads` that share a row.
 #[derive(Clone, Copy)]
-struct Share {
-    /// Which one of them.
+struct Sharer {
     rank: u64,
-    /// How many there are.
     threads: u64,
 }
 
-/// The greater of `running` and the |elements| of the row that are this share's.
+/// The greater of `running` and the |elements| of the row that are the thread's.
 ///
 /// # Safety
 /// The row is readable and no thread of the kernel writes it.
 #[inline(always)]
-unsafe fn absmax_of_share<T: Float>(running: [u32; 2], row: &Row<T>, share: Share) -> [u32; 2] {
+unsafe fn absmax_of_share<T: Float>(running: [u32; 2], row: &Row<T>, sharer: Sharer) -> [u32; 2] {
     // SAFETY: the row's own edge.
-    let mut absmax = T::absmax(running, unsafe { row.load_edge(row.edge(share.rank)) });
-    let mut first = share.rank;
-    while first < row.end_window() {
+    let mut absmax = T::absmax(running, unsafe { row.load_edge(row.edge(sharer.rank)) });
+    let share = row.share(sharer.rank, sharer.threads);
+    let mut first = 0;
+    while share.reaches(first) {
         let mut windows = [[0; 4]; BATCH];
-        for step in 0..BATCH {
-            let i = first + step as u64 * share.threads;
-            if row.is_whole(i) {
-                // SAFETY: the window is whole, the row live.
-                windows[step] = unsafe { row.window(i) };
+        for (step, window) in windows.iter_mut().enumerate() {
+            if share.has(first + step as u64) {
+                // SAFETY: the row is live and has the window.
+                *window = unsafe { share.load(first + step as u64) };
             }
         }
-        for window in windows {
+        for &window in &windows {
             absmax = T::absmax(absmax, window);
         }
-        first += BATCH as u64 * share.threads;
+        first += BATCH as u64;
     }
     absmax
 }
@@ -67,13 +65,13 @@ unsafe fn absmax_of_share<T: Float>(running: [u32; 2], row: &Row<T>, share: Shar
 /// `args` describes live memory that keeps to the module's contract; all threads of the block call it together.
 #[inline(always)]
 unsafe fn row_absmax<T: Float>(args: &RowAbsmaxArgs, mut block: Block) {
-    let share = Share { rank: Block::rank() as u64, threads: Block::SIZE as u64 };
+    let sharer = Sharer { rank: Block::rank() as u64, threads: Block::SIZE as u64 };
     let mut row_idx = Block::index();
     // Block-uniform: the collectives of `max` are reached together.
     while row_idx < args.x.rows {
         // SAFETY: the row is live; all threads of the block are here; one thread stores.
         unsafe {
-            let absmax = absmax_of_share::<T>([0; 2], &Row::new(&args.x, row_idx), share);
+            let absmax = absmax_of_share::<T>([0; 2], &Row::new(&args.x, row_idx), sharer);
             let absmax = block.max(T::absmax_bits(absmax));
             if thread_idx_x() == 0 {
                 st_global_b32(args.absmax + 4 * row_idx, numeric::canonical(f32::from_bits(absmax)));
@@ -91,19 +89,19 @@ unsafe fn row_absmax<T: Float>(args: &RowAbsmaxArgs, mut block: Block) {
 #[inline(always)]
 unsafe fn tensor_absmax<T: Float>(args: &TensorAbsmaxArgs, mut block: Block) {
     let dense = args.x.row_stride == args.x.cols || args.x.rows <= 1;
-    let (x, share, first_row, row_step) = if dense {
+    let (x, sharer, first_row, row_step) = if dense {
         let cols = args.x.rows * args.x.cols;
-        let grid = Share { rank: cuda_std::thread::index(), threads: grid_dim_x() as u64 * Block::SIZE as u64 };
+        let grid = Sharer { rank: cuda_std::thread::index(), threads: grid_dim_x() as u64 * Block::SIZE as u64 };
         (Matrix { ptr: args.x.ptr, rows: 1, cols, row_stride: cols }, grid, 0, 1)
     } else {
-        let own = Share { rank: Block::rank() as u64, threads: Block::SIZE as u64 };
+        let own = Sharer { rank: Block::rank() as u64, threads: Block::SIZE as u64 };
         (args.x, own, Block::index(), Block::count())
     };
     let mut absmax = [0; 2];
     let mut row_idx = first_row;
     while row_idx < x.rows {
         // SAFETY: the row is live.
-        absmax = unsafe { absmax_of_share::<T>(absmax, &Row::new(&x, row_idx), share) };
+        absmax = unsafe { absmax_of_share::<T>(absmax, &Row::new(&x, row_idx), sharer) };
         row_idx += row_step;
     }
     // SAFETY: all threads of the block are here; one thread stores.
