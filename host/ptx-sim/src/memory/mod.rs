@@ -162,6 +162,12 @@ impl Memory {
         (address < found.end()).then_some(Region { base: found.base, bytes: found.size })
     }
 
+    /// Whether `address` is one that this memory has given out, live or freed, or in the gaps between: whether
+    /// a pointer that may be either points to the device.
+    pub fn owns(&self, address: u64) -> bool {
+        (FIRST_ADDRESS..self.table().next).contains(&address)
+    }
+
     /// Says in words what lies at or next to `address`.
     pub fn describe(&self, address: u64) -> String {
         describe(&self.table(), address)
