@@ -150,6 +150,47 @@ fn copies_and_fills_of_every_width_arrive() -> Outcome {
 }
 
 #[test]
+fn two_dimensional_copies_take_a_part_of_each_row() -> Outcome {
+    let _context = common::simulated();
+    let device = DeviceBuffer::from_slice(&[0_u8; 4 * 6])?;
+    let host: Vec<u8> = (0..9).collect();
+    // Columns 1 and 2 of the host's three rows of three, to columns 4 and 5 of the device's rows of six.
+    let mut plan = sys::CUDA_MEMCPY2D {
+        srcXInBytes: 1,
+        srcY: 0,
+        srcMemoryType: sys::CUmemorytype_enum::CU_MEMORYTYPE_HOST,
+        srcHost: host.as_ptr().cast(),
+        srcDevice: 0,
+        srcArray: std::ptr::null_mut(),
+        srcPitch: 3,
+        dstXInBytes: 4,
+        dstY: 1,
+        dstMemoryType: sys::CUmemorytype_enum::CU_MEMORYTYPE_DEVICE,
+        dstHost: std::ptr::null_mut(),
+        dstDevice: device.as_device_ptr().as_raw(),
+        dstArray: std::ptr::null_mut(),
+        dstPitch: 6,
+        WidthInBytes: 2,
+        Height: 3,
+    };
+    // SAFETY: the host's part lies in its rows; the driver checks the device's.
+    assert_eq!(unsafe { sys::cuMemcpy2D_v2(&plan) }, sys::cudaError_enum::CUDA_SUCCESS);
+    let rows = device.as_host_vec()?;
+    assert_eq!(rows[10..12], [1, 2]);
+    assert_eq!(rows[16..18], [4, 5]);
+    assert_eq!(rows[22..24], [7, 8]);
+    assert_eq!(rows.iter().filter(|byte| **byte != 0).count(), 6);
+    plan.dstPitch = 5;
+    // SAFETY: as above.
+    assert_eq!(unsafe { sys::cuMemcpy2D_v2(&plan) }, sys::cudaError_enum::CUDA_ERROR_INVALID_VALUE);
+    plan.dstPitch = 6;
+    plan.dstDevice = 0;
+    // SAFETY: as above: a device pointer is never followed on the host.
+    assert_eq!(unsafe { sys::cuMemcpy2D_v2(&plan) }, sys::cudaError_enum::CUDA_ERROR_INVALID_VALUE);
+    Ok(())
+}
+
+#[test]
 fn memory_is_counted_and_ranges_are_checked() -> Outcome {
     let _context = common::simulated();
     let (_, total) = mem_get_info()?;

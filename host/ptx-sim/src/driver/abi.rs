@@ -129,6 +129,16 @@ impl HostTarget<'_> {
         }
     }
 
+    /// Copies on the host; the ranges may overlap.
+    pub(super) fn copy_from(&mut self, source: HostSource<'_>, length: usize) -> Answer<()> {
+        if length != 0 && (self.0.is_null() || source.0.is_null()) {
+            return Err(Status::InvalidValue.because("a host pointer of the copy is null"));
+        }
+        // SAFETY: neither is null, and the caller's contract says that both ranges are there.
+        unsafe { source.0.cast::<u8>().copy_to(self.0.cast(), length) };
+        Ok(())
+    }
+
     /// Writes `text` with its NUL, cut to `room` bytes as the driver's names are.
     pub(super) fn write_text(&mut self, text: &str, room: usize) -> Answer<()> {
         let Some(longest) = room.checked_sub(1) else {

@@ -37,7 +37,13 @@ thread_local! {
 
 /// The current context's handle, whatever its condition.
 pub(super) fn current_handle() -> Option<Handle> {
-    STACK.with_borrow(|stack| stack.last().copied())
+    with_stack(|stack| stack.last().copied()).ok().flatten()
+}
+
+/// Drops at a thread's end may come after its stack is gone: then nothing is current.
+fn with_stack<T>(body: impl FnOnce(&mut Vec<Handle>) -> T) -> Answer<T> {
+    let result = STACK.try_with(|stack| body(&mut stack.borrow_mut()));
+    result.map_err(|_| Status::InvalidContext.because("this thread is ending and has no contexts any more"))
 }
 
 /// The state, with a current context that is alive. For calls that a fault does not stop.
@@ -154,8 +160,7 @@ pub(super) extern "C" fn create(out: Out<Handle>, flags: c_uint, ordinal: c_int)
         let handle = Handle::new(Kind::Context);
         out.set(handle)?;
         State::lock()?.contexts.insert(handle, Context::new(flags));
-        STACK.with_borrow_mut(|stack| stack.push(handle));
-        Ok(())
+        with_stack(|stack| stack.push(handle))
     })
 }
 
@@ -169,23 +174,21 @@ pub(super) extern "C" fn destroy(handle: Handle) -> Code {
         state.live_context(handle)?;
         state.clear_context(handle);
         state.contexts.remove(&handle);
-        STACK.with_borrow_mut(|stack| stack.pop_if(|top| *top == handle));
-        Ok(())
+        with_stack(|stack| stack.pop_if(|top| *top == handle)).map(drop)
     })
 }
 
 pub(super) extern "C" fn push(handle: Handle) -> Code {
     answer(|| {
         State::lock()?.live_context(handle)?;
-        STACK.with_borrow_mut(|stack| stack.push(handle));
-        Ok(())
+        with_stack(|stack| stack.push(handle))
     })
 }
 
 pub(super) extern "C" fn pop(out: Out<Handle>) -> Code {
     answer(|| {
         let _state = State::lock()?;
-        match STACK.with_borrow_mut(Vec::pop) {
+        match with_stack(Vec::pop)? {
             Some(handle) => {
                 out.set_if_wanted(handle);
                 Ok(())
@@ -201,13 +204,12 @@ pub(super) extern "C" fn set_current(handle: Handle) -> Code {
         if handle != Handle::NULL {
             state.live_context(handle)?;
         }
-        STACK.with_borrow_mut(|stack| {
+        with_stack(|stack| {
             stack.pop();
             if handle != Handle::NULL {
                 stack.push(handle);
             }
-        });
-        Ok(())
+        })
     })
 }
 

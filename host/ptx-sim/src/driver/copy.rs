@@ -1,4 +1,5 @@
-//! Copies and fills. Each checks its whole range first: it is done entirely or not at all.
+//! Copies and fills. Each checks its whole range first (a 2D copy that of each row), and does nothing where
+//! that is not one live allocation.
 
 use std::{
     ffi::{c_uchar, c_uint, c_ushort, c_void},
@@ -41,19 +42,31 @@ fn to_host(memory: &Memory, mut target: HostTarget<'_>, source: u64, bytes: usiz
     Ok(memory.read(source, target.bytes(0, bytes)?)?)
 }
 
-/// A pointer tells where it points: to the device where an allocation is, else to the host.
-fn anywhere(memory: &Memory, target: u64, source: u64, bytes: usize) -> Answer<()> {
-    let host = |address: u64| address as usize as *mut c_void;
-    match (memory.containing(target).is_some(), memory.containing(source).is_some()) {
-        (true, true) => Ok(memory.copy(target, source, bytes as u64)?),
-        (true, false) => to_device(memory, target, HostSource::new(host(source)), bytes),
-        (false, true) => to_host(memory, HostTarget::new(host(target)), source, bytes),
-        (false, false) => {
-            let source = HostSource::new(host(source)).bytes(0, bytes)?;
-            HostTarget::new(host(target)).bytes(0, bytes)?.copy_from_slice(source);
-            Ok(())
-        }
+/// One end of a copy.
+#[derive(Clone, Copy)]
+enum Place {
+    Host(*mut c_void),
+    Device(u64),
+}
+
+impl Place {
+    /// A pointer that may be either tells by itself, as with unified addressing.
+    fn of(memory: &Memory, pointer: u64) -> Self {
+        if memory.owns(pointer) { Self::Device(pointer) } else { Self::Host(pointer as usize as *mut c_void) }
     }
+}
+
+fn between(memory: &Memory, target: Place, source: Place, bytes: usize) -> Answer<()> {
+    match (target, source) {
+        (Place::Device(target), Place::Device(source)) => Ok(memory.copy(target, source, bytes as u64)?),
+        (Place::Device(target), Place::Host(source)) => to_device(memory, target, HostSource::new(source), bytes),
+        (Place::Host(target), Place::Device(source)) => to_host(memory, HostTarget::new(target), source, bytes),
+        (Place::Host(target), Place::Host(source)) => HostTarget::new(target).copy_from(HostSource::new(source), bytes),
+    }
+}
+
+fn anywhere(memory: &Memory, target: u64, source: u64, bytes: usize) -> Answer<()> {
+    between(memory, Place::of(memory, target), Place::of(memory, source), bytes)
 }
 
 pub(super) extern "C" fn host_to_device(target: u64, source: HostSource<'_>, bytes: usize) -> Code {
@@ -157,34 +170,37 @@ pub(super) struct Copy2d {
 }
 
 impl Side {
-    /// The address of each row, after a check that the rows do not run into each other.
-    fn row(&self, width: usize, index: usize) -> Answer<u64> {
+    /// Where row `index` starts, after a check that rows of `width` bytes do not run into each other.
+    fn row(&self, memory: &Memory, width: usize, index: usize) -> Answer<Place> {
         const HOST: u32 = 1;
         const DEVICE: u32 = 2;
         const UNIFIED: u32 = 4;
-        let base = match self.memory_type {
-            HOST => self.host.addr() as u64,
-            DEVICE | UNIFIED => self.device,
-            other => {
-                return Err(Status::NotSupported.because(format!("2D copies of memory type {other} (3 is an array)")));
-            }
-        };
-        if self.pitch != 0 && self.pitch < self.x_bytes + width {
-            let why = format!("a pitch of {} bytes is less than a row of {}", self.pitch, self.x_bytes + width);
+        let too_far = || Status::InvalidValue.because("a 2D copy reaches past the last address");
+        let row_end = self.x_bytes.checked_add(width).ok_or_else(too_far)?;
+        if self.pitch != 0 && self.pitch < row_end {
+            let why = format!("a pitch of {} bytes is less than a row of {row_end}", self.pitch);
             return Err(Status::InvalidValue.because(why));
         }
         // A pitch of 0 stands for rows without a gap.
-        let pitch = if self.pitch == 0 { self.x_bytes + width } else { self.pitch };
-        Ok(base + ((self.y + index) * pitch + self.x_bytes) as u64)
+        let pitch = if self.pitch == 0 { row_end } else { self.pitch };
+        let row = self.y.checked_add(index).and_then(|row| row.checked_mul(pitch));
+        let offset = row.and_then(|row| row.checked_add(self.x_bytes)).ok_or_else(too_far)?;
+        let device = || self.device.checked_add(offset as u64).ok_or_else(too_far);
+        match self.memory_type {
+            HOST => Ok(Place::Host(self.host.wrapping_byte_add(offset))),
+            DEVICE => Ok(Place::Device(device()?)),
+            UNIFIED => Ok(Place::of(memory, device()?)),
+            other => Err(Status::NotSupported.because(format!("2D copies of memory type {other} (3 is an array)"))),
+        }
     }
 }
 
 fn rows(memory: &Memory, plan: In<Copy2d>) -> Answer<()> {
     let plan = plan.get()?;
     for index in 0..plan.height {
-        let target = plan.target.row(plan.width_bytes, index)?;
-        let source = plan.source.row(plan.width_bytes, index)?;
-        anywhere(memory, target, source, plan.width_bytes)?;
+        let target = plan.target.row(memory, plan.width_bytes, index)?;
+        let source = plan.source.row(memory, plan.width_bytes, index)?;
+        between(memory, target, source, plan.width_bytes)?;
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
 /// The reason for the latest error code that a function of this driver answered to this thread.
 pub fn last_refusal() -> Option<String> {
-    REFUSAL.with_borrow(Clone::clone)
+    REFUSAL.try_with(|slot| slot.borrow().clone()).ok().flatten()
 }
 
 pub(super) fn last_fault() -> Option<String> {
@@ -82,7 +82,8 @@ pub(super) fn answer(body: impl FnOnce() -> Answer<()>) -> Code {
             Status::Unknown.because(text)
         }
     };
-    REFUSAL.set(Some(refused.why.into_owned()));
+    // At a thread's end, when drops still call the driver, the slot may be gone already.
+    let _ = REFUSAL.try_with(|slot| slot.replace(Some(refused.why.into_owned())));
     refused.status as Code
 }
 
