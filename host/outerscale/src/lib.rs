@@ -51,6 +51,7 @@
 // Links the driver's functions that cust calls into every program that uses this library.
 use libcuda as _;
 
+pub mod bench;
 mod element;
 mod error;
 pub mod files;
@@ -59,6 +60,7 @@ pub mod host;
 mod layout;
 pub mod linear;
 mod memory;
+pub mod occupancy;
 pub mod operands;
 pub mod ops;
 pub mod ptx;

@@ -60,6 +60,8 @@ pub struct LinearResult {
     pub acc: Vec<i32>,
     /// The layer's output [T, N].
     pub y: Values,
+    /// The maxima that [`Scheme::Tensor`] made its scale of, one a block.
+    pub partial_absmax: Option<Vec<f32>>,
     /// NaN and Inf inputs that a static scale could not carry.
     pub non_finite: Option<u64>,
     /// The kernels, in order.
@@ -91,14 +93,16 @@ pub fn linear(gpu: &Gpu, layer: &Layer, scheme: Scheme, out: Dtype) -> Result<Li
             multiply(gpu, (&q_x, &q_w), layer.bias(), out, steps)
         }
         Scheme::Tensor => {
-            let (q_x, absmax, launch) = with_values!(&layer.x.values, x => {
+            let (q_x, partials, absmax, launch) = with_values!(&layer.x.values, x => {
                 let x = Activations::upload(gpu, x, x_layout)?;
                 let (partials, absmax) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;
-                ops::quantize_tensor(gpu, &x, &partials, Choice::Auto).map(|(q_x, launch)| (q_x, absmax, launch))
+                ops::quantize_tensor(gpu, &x, &partials, Choice::Auto)
+                    .map(|(q_x, launch)| (q_x, partials, absmax, launch))
             })?;
             step("tensor_absmax", "maxima of x", absmax);
             step("quantize_tensor", "q_x, s_x", launch);
-            multiply(gpu, (&q_x, &q_w), layer.bias(), out, steps)
+            let result = multiply(gpu, (&q_x, &q_w), layer.bias(), out, steps)?;
+            Ok(LinearResult { partial_absmax: Some(partials.download()?), ..result })
         }
         Scheme::Static => {
             let counter = NonFiniteCounter::new(gpu)?;
@@ -166,6 +170,7 @@ fn multiply<S: TokenScale>(
         s_w: w.scales().download()?,
         acc: acc.download()?,
         y,
+        partial_absmax: None,
         non_finite: None,
         steps,
     })

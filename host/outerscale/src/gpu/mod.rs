@@ -11,8 +11,9 @@ pub use libcuda::Driver;
 pub(crate) use launch::LaunchRequest;
 
 use crate::{
-    Error, Result,
-    ptx::{ARCHS, Arch},
+    Dtype, Error, Result,
+    ops::Variant,
+    ptx::{ARCHS, Arch, Module},
 };
 use cust::{
     context::{Context, CurrentContext},
@@ -71,6 +72,10 @@ impl Gpu {
     /// As [`Gpu::open`], and where there is no PTX for `arch` or it does not run on the device.
     pub fn open_with_arch(backend: Backend, arch: Option<&str>) -> Result<Gpu> {
         let wanted = arch.map(named_arch).transpose()?;
+        if let Some(arch) = wanted.filter(|_| backend != Backend::Cuda) {
+            // Heard only where the simulator is chosen after this.
+            libcuda::simulator::set_arch(arch.name).map_err(|e| Error::Backend(e.to_string()))?;
+        }
         start_driver(backend)?;
         let driver = libcuda::chosen().ok_or_else(|| Error::Backend("cuInit chose no driver".to_owned()))?;
         let call = |name: &'static str| move |e| cuda_error(name, String::new(), e);
@@ -120,6 +125,34 @@ impl Gpu {
     /// What a launch may ask for.
     pub fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    /// An attribute of the device.
+    pub(crate) fn attribute(&self, attribute: DeviceAttribute) -> Result<u32> {
+        let device = Device::get_device(0).map_err(|e| self.cuda_error("cuDeviceGet", String::new(), e))?;
+        let value = device.get_attribute(attribute);
+        value.map(|v| v as u32).map_err(|e| self.cuda_error("cuDeviceGetAttribute", String::new(), e))
+    }
+
+    /// Blocks of a variant's kernel that a multiprocessor holds at once.
+    pub(crate) fn max_active_blocks(&self, module: Module, variant: &Variant, dtype: Dtype) -> Result<u32> {
+        self.make_current()?;
+        let entry = variant.entry(dtype);
+        let function = self.0.functions.get(self, module, &entry, variant.shared_bytes)?;
+        let mut blocks = 0;
+        // SAFETY: the function is loaded, `blocks` outlives the call.
+        let status = unsafe {
+            cust::sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
+                &mut blocks,
+                function.0,
+                variant.block as i32,
+                variant.shared_bytes as usize,
+            )
+        };
+        let about = format!(" for kernel {entry}");
+        module::check(status)
+            .map_err(|e| self.cuda_error("cuOccupancyMaxActiveBlocksPerMultiprocessor", about, e))?;
+        Ok(blocks as u32)
     }
 
     /// The stream that everything runs on.

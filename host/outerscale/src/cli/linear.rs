@@ -1,0 +1,165 @@
+//! `outerscale linear`: the layer of a file, its results to another.
+
+use super::{
+    Common, Done, FilePath, OutDtypeWord, SchemeWord,
+    report::{Output, json_number, percent, place, place_json, place_line, table},
+};
+use clap::Args;
+use outerscale::{
+    Dtype, Result,
+    files::{Layer, OutputFile, Tensor},
+    host::Values,
+    linear::{LinearResult, Scheme, linear, static_scale},
+};
+use safetensors::Dtype as FileDtype;
+use serde_json::json;
+use std::fmt::Write;
+
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// The layer.
+    #[arg(value_name = "FILE.safetensors")]
+    file: FilePath,
+    /// How x is quantized.
+    #[arg(long, value_enum, default_value = "w8a8-token")]
+    scheme: SchemeWord,
+    /// Write q_x, s_x, q_w, s_w, acc and y to this file.
+    #[arg(long, value_name = "OUT.safetensors")]
+    out: Option<FilePath>,
+    /// The element type of y.
+    #[arg(long, value_enum, default_value = "f32")]
+    out_dtype: OutDtypeWord,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+pub(crate) fn run(flags: &Flags) -> Result<Done> {
+    let scheme = Scheme::from(flags.scheme);
+    let layer = Layer::read(&flags.file)?;
+    // Both before any work: a scale that the file cannot give, and an output that cannot be written.
+    if scheme == Scheme::Static {
+        static_scale(&layer).map_err(|e| outerscale::Error::Input {
+            file: flags.file.clone(),
+            tensor: Some("calib_absmax".to_owned()),
+            rule: rule_of(&e),
+        })?;
+    }
+    let file = flags.out.as_ref().map(|out| OutputFile::create(out, Some(&flags.file))).transpose()?;
+    let gpu = flags.common.open()?;
+    let result = linear(&gpu, &layer, scheme, Dtype::from(flags.out_dtype))?;
+    let tensors = tensors(&layer, &result);
+    if let Some(file) = file {
+        file.finish(&tensors)?;
+    }
+    let error = Error64::of(&layer, &result);
+    let (m, n, k) = (layer.x.rows, layer.w.rows, layer.x.cols);
+
+    let mut text = format!("{}\n", place_line(&gpu));
+    _ = writeln!(text, "{}: {m} tokens, K {k}, N {n}, {}", flags.file.display(), scheme.name());
+    let rows = result.steps.iter().map(|step| {
+        vec![step.launch.entry.clone(), step.made.to_owned(), place(&gpu), step.launch.why.to_owned()]
+    });
+    text += &table(&["kernel", "made", "ran on", "variant chosen for"], &[], rows);
+    _ = write!(text, "\n{error}");
+    if let Some(count) = result.non_finite.filter(|count| *count > 0) {
+        _ = write!(text, "\n{count} NaN or Inf in x, which a static scale cannot carry");
+    }
+    if let Some(out) = &flags.out {
+        _ = write!(text, "\nwritten to {}", out.display());
+    }
+    let kernels: Vec<_> = result
+        .steps
+        .iter()
+        .map(|s| json!({"op": s.op, "kernel": s.launch.entry, "made": s.made, "why": s.launch.why, "grid": s.launch.grid}))
+        .collect();
+    let json = json!({
+        "place": place_json(&gpu),
+        "file": flags.file.display().to_string(),
+        "scheme": scheme.name(),
+        "out_dtype": result.y.dtype().name(),
+        "tokens": m, "n": n, "k": k,
+        "kernels": kernels,
+        "relative_error": json_number(error.metrics.relative_error),
+        "sqnr_db": json_number(error.metrics.sqnr_db),
+        "tokens_measured": error.measured,
+        "tokens_left_out": error.metrics.left_out,
+        "non_finite": result.non_finite,
+        "out": flags.out.as_ref().map(|out| out.display().to_string()),
+    });
+    Ok(Done { output: Output { text, json }, right: true })
+}
+
+/// The rule alone: the file and the tensor are named anew.
+fn rule_of(error: &outerscale::Error) -> String {
+    match error {
+        outerscale::Error::Argument { rule, .. } => rule.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The results as the file has them.
+fn tensors(layer: &Layer, result: &LinearResult) -> Vec<Tensor> {
+    let (m, n, k) = (layer.x.rows as usize, layer.w.rows as usize, layer.x.cols as usize);
+    let i8s = |codes: &[i8]| codes.iter().map(|code| *code as u8).collect();
+    let f32s = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensor = |name, dtype, shape, data| Tensor { name, dtype, shape, data };
+    let y_dtype = match result.y {
+        Values::F32(_) => FileDtype::F32,
+        Values::F16(_) => FileDtype::F16,
+        Values::Bf16(_) => FileDtype::BF16,
+    };
+    let acc = result.acc.iter().flat_map(|v| v.to_le_bytes()).collect();
+    vec![
+        tensor("q_x", FileDtype::I8, vec![m, k], i8s(&result.q_x)),
+        tensor("s_x", FileDtype::F32, vec![result.s_x.len()], f32s(&result.s_x)),
+        tensor("q_w", FileDtype::I8, vec![n, k], i8s(&result.q_w)),
+        tensor("s_w", FileDtype::F32, vec![n], f32s(&result.s_w)),
+        tensor("acc", FileDtype::I32, vec![m, n], acc),
+        tensor("y", y_dtype, vec![m, n], result.y.to_le_bytes()),
+    ]
+}
+
+/// The distance from float64, without the bias, which would flatter it.
+pub(crate) struct Error64 {
+    pub(crate) metrics: oracle::Metrics,
+    /// Tokens measured, and of how many.
+    pub(crate) measured: usize,
+    tokens: usize,
+}
+
+/// Products that the float64 reference takes the time for: about a second.
+const PRODUCTS: u64 = 1 << 30;
+
+impl Error64 {
+    /// Measures all tokens, or as many, evenly spread, as take about a second.
+    pub(crate) fn of(layer: &Layer, result: &LinearResult) -> Error64 {
+        let (m, n, k) = (layer.x.rows as usize, layer.w.rows as usize, layer.x.cols as usize);
+        let measured = m.min((PRODUCTS / (n * k) as u64).max(1) as usize);
+        let (x, y) = (layer.x.values.widen(), result.y.widen());
+        let (mut some_x, mut some_y) = (Vec::new(), Vec::new());
+        for index in 0..measured {
+            let row = index * m / measured;
+            some_x.extend_from_slice(&x[row * k..][..k]);
+            let bias = |col: usize| layer.bias().map_or(0.0, |bias| f64::from(bias[col]));
+            some_y.extend(y[row * n..][..n].iter().enumerate().map(|(col, v)| f64::from(*v) - bias(col)));
+        }
+        let reference = oracle::reference(&some_x, &layer.w.values.widen(), None, k);
+        Error64 { metrics: oracle::metrics(&some_y, &reference, measured, n), measured, tokens: m }
+    }
+}
+
+impl std::fmt::Display for Error64 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let metrics = &self.metrics;
+        let Some(worst) = metrics.worst_token else { return f.write_str("no token to compare with float64") };
+        write!(f, "against float64, without bias: relative error {}", percent(metrics.relative_error))?;
+        write!(f, ", SQNR {:.2} dB, worst token {worst} with {}", metrics.sqnr_db, percent(metrics.worst_token_error))?;
+        if self.measured < self.tokens {
+            write!(f, " ({} of {} tokens measured)", self.measured, self.tokens)?;
+        }
+        if metrics.left_out > 0 {
+            write!(f, " ({} tokens with NaN or Inf left out)", metrics.left_out)?;
+        }
+        Ok(())
+    }
+}
