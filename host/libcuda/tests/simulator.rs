@@ -211,6 +211,10 @@ fn memory_is_counted_and_ranges_are_checked() -> Outcome {
     let twice = unsafe { sys::cuMemFree_v2(pointer) };
     assert_eq!(twice, sys::cudaError_enum::CUDA_ERROR_INVALID_VALUE);
     assert!(libcuda::refusal().ok_or("no reason")?.contains("were freed"));
+    let mut byte = 7_u8;
+    // SAFETY: a pointer that the device once gave out is not followed on the host.
+    let stale = unsafe { sys::cuMemcpy(std::ptr::from_mut(&mut byte).addr() as u64, pointer, 1) };
+    assert_eq!((stale, byte), (sys::cudaError_enum::CUDA_ERROR_INVALID_VALUE, 7));
     // SAFETY: memory that is never touched.
     let too_much = unsafe { DeviceBuffer::<u8>::uninitialized(total + 1) };
     assert_eq!(too_much.err(), Some(CudaError::OutOfMemory));
