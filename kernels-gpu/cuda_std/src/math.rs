@@ -83,3 +83,17 @@ pub fn prmt_b32(a: u32, b: u32, selector: u32) -> u32 {
         d
     })
 }
+
+/// `mov.b64`: the value itself, of which the compiler no longer knows where it comes from.
+///
+/// Used on the counter of a loop that mostly runs once, it keeps the compiler from carrying every address made from
+/// the counter through the loop in registers of its own.
+#[inline(always)]
+pub fn opaque_b64(value: u64) -> u64 {
+    instruction!("mov.b64", {
+        let d: u64;
+        // SAFETY: a move between registers.
+        unsafe { core::arch::asm!("mov.b64 {}, {};", out(reg64) d, in(reg64) value, options(pure, nomem, nostack)) };
+        d
+    })
+}

@@ -6,13 +6,6 @@ use cuda_std::math::{fma_rn_f32, max_f32, min_f32, rcp_rn_f32};
 use cuda_std::memory::{st_global_b8, st_global_b32, st_global_v2_b32, st_global_v4_b32};
 use rows::{Edge, Element, Float, Row, Window};
 
-/// The code of NaN-free rounding, without the -128 that the instruction would give.
-#[inline(always)]
-fn round(quotient: f32) -> i32 {
-    // NaN gives 0 and ±Inf saturate in the conversion itself.
-    cvt_rni_sat_s8_f32(quotient).max(-127)
-}
-
 /// Division of many numbers by one scale, each in three operations, equal to the f32 quotient (NUMERICS.md).
 #[derive(Clone, Copy)]
 pub(crate) struct Divisor {
@@ -26,23 +19,26 @@ impl Divisor {
         Self { scale, reciprocal: rcp_rn_f32(scale) }
     }
 
-    /// The code of x, |x| at most 127 scales or the scale not finite.
+    /// The code of x when the scale was made from it and others: then |x / scale| rounds to 127 at most, and no
+    /// clamp is needed. A scale that is not finite makes the quotient NaN, whose code is 0.
     #[inline(always)]
     fn code(self, x: f32) -> i32 {
-        self.refine(x, x * self.reciprocal)
+        cvt_rni_sat_s8_f32(self.refine(x, x * self.reciprocal))
     }
 
-    /// The code of any x. The clamp keeps the estimate finite, so that a large x does not become NaN in the
-    /// residual; a NaN that it drops comes back with x.
+    /// The code of any x. The clamp of the estimate keeps it finite, so that a large x does not become NaN in the
+    /// residual; a NaN that it drops comes back with x. The conversion saturates at 127, but at -128 below.
     #[inline(always)]
     fn code_of_any(self, x: f32) -> i32 {
-        self.refine(x, min_f32(max_f32(x * self.reciprocal, -128.0), 128.0))
+        let estimate = min_f32(max_f32(x * self.reciprocal, -128.0), 128.0);
+        cvt_rni_sat_s8_f32(self.refine(x, estimate)).max(-127)
     }
 
+    /// The quotient, from an estimate of it.
     #[inline(always)]
-    fn refine(self, x: f32, estimate: f32) -> i32 {
+    fn refine(self, x: f32, estimate: f32) -> f32 {
         let residual = fma_rn_f32(-estimate, self.scale, x);
-        round(fma_rn_f32(residual, self.reciprocal, estimate))
+        fma_rn_f32(residual, self.reciprocal, estimate)
     }
 
     /// The codes of a window, four a word, of numbers that the scale was made from.

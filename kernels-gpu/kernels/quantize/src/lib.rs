@@ -37,14 +37,15 @@ const fn windows_per_thread(cols: u64, threads: u32, element_bytes: u64) -> usiz
     (cols * element_bytes).div_ceil(threads as u64 * rows::WINDOW_BYTES as u64) as usize
 }
 
-/// The entries for one type of element. Counts of collectives are those in the PTX of the entry.
+/// The entries for one type of element, `blocks` of `quantize_token` to a multiprocessor: as many as leave registers
+/// for the windows that a thread holds. Counts of collectives are those in the PTX of the entry.
 macro_rules! entries {
-    ($element:ty, $token_block:ident, $token_warp:ident, $tensor:ident, $static:ident) => {
+    ($element:ty, blocks = $blocks:literal, $token_block:ident, $token_warp:ident, $tensor:ident, $static:ident) => {
         /// x → codes and one scale a row, a block a row: for long rows.
         ///
         /// # Safety
         /// The launch keeps to this module's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 2), collectives(bar_sync = 1, shfl_sync = 8))]
+        #[kernel(launch_bounds(THREADS, $blocks), collectives(bar_sync = 1, shfl_sync = 8))]
         pub unsafe fn $token_block(args: QuantizeTokenArgs) {
             const HELD: usize = windows_per_thread(CACHED_COLS, THREADS, size_of::<$element>() as u64);
             // SAFETY: the caller's.
@@ -55,7 +56,7 @@ macro_rules! entries {
         ///
         /// # Safety
         /// The launch keeps to this module's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 2), collectives(shfl_sync = 5))]
+        #[kernel(launch_bounds(THREADS, $blocks), collectives(shfl_sync = 5))]
         pub unsafe fn $token_warp(args: QuantizeTokenArgs) {
             const HELD: usize = windows_per_thread(WARP_COLS, WARP_SIZE, size_of::<$element>() as u64);
             // SAFETY: the caller's.
@@ -66,7 +67,7 @@ macro_rules! entries {
         ///
         /// # Safety
         /// The launch keeps to this module's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 2), collectives(bar_sync = 1, shfl_sync = 8))]
+        #[kernel(launch_bounds(THREADS, 4), collectives(bar_sync = 1, shfl_sync = 8))]
         pub unsafe fn $tensor(args: QuantizeTensorArgs) {
             // SAFETY: the caller's.
             unsafe { elementwise::quantize_tensor::<$element>(&args, Block::new(quantize_block_maxima())) }
@@ -76,7 +77,7 @@ macro_rules! entries {
         ///
         /// # Safety
         /// The launch keeps to this module's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 2))]
+        #[kernel(launch_bounds(THREADS, 4))]
         pub unsafe fn $static(args: QuantizeStaticArgs) {
             // SAFETY: the caller's.
             unsafe { elementwise::quantize_static::<$element>(&args) }
@@ -84,15 +85,22 @@ macro_rules! entries {
     };
 }
 
-entries!(f32, quantize_token_block_f32, quantize_token_warp_f32, quantize_tensor_f32, quantize_static_f32);
-entries!(F16, quantize_token_block_f16, quantize_token_warp_f16, quantize_tensor_f16, quantize_static_f16);
-entries!(Bf16, quantize_token_block_bf16, quantize_token_warp_bf16, quantize_tensor_bf16, quantize_static_bf16);
+entries!(f32, blocks = 2, quantize_token_block_f32, quantize_token_warp_f32, quantize_tensor_f32, quantize_static_f32);
+entries!(F16, blocks = 3, quantize_token_block_f16, quantize_token_warp_f16, quantize_tensor_f16, quantize_static_f16);
+entries!(
+    Bf16,
+    blocks = 3,
+    quantize_token_block_bf16,
+    quantize_token_warp_bf16,
+    quantize_tensor_bf16,
+    quantize_static_bf16
+);
 
 /// int8 codes from elsewhere → the same codes in rows as the GEMM reads them.
 ///
 /// # Safety
 /// The launch keeps to this module's contract and `args` describes live memory of these shapes.
-#[kernel(launch_bounds(THREADS, 2))]
+#[kernel(launch_bounds(THREADS, 4))]
 pub unsafe fn pack_rows(args: PackRowsArgs) {
     // SAFETY: the caller's.
     unsafe { elementwise::pack_rows(&args) }

@@ -1,6 +1,7 @@
 //! `quantize_token`: the reduction fused with the quantization, one group of threads a row.
 
 use contract::args::QuantizeTokenArgs;
+use cuda_std::math::opaque_b64;
 use cuda_std::memory::st_global_b32;
 use rows::{Float, Group, Row, numeric};
 
@@ -14,9 +15,11 @@ use crate::code::{CodeRow, Divisor};
 #[inline(always)]
 pub(crate) unsafe fn quantize<T: Float, G: Group, const HELD: usize>(args: &QuantizeTokenArgs, mut group: G) {
     let rank = G::rank() as u64;
-    let mut row_idx = G::index();
+    let mut next_row_idx = G::index();
     // Warp-uniform, for a block block-uniform: the collectives below are reached together.
-    while row_idx < args.x.rows {
+    while next_row_idx < args.x.rows {
+        // Saves 18 registers: most launches give each group one row.
+        let row_idx = opaque_b64(next_row_idx);
         let row = Row::<T>::new(&args.x, row_idx);
         let share = row.share(rank, G::SIZE as u64);
         let edge = row.edge(rank);
@@ -68,6 +71,6 @@ pub(crate) unsafe fn quantize<T: Float, G: Group, const HELD: usize>(args: &Quan
             }
             codes.store_padding(G::rank(), G::SIZE);
         }
-        row_idx += G::count();
+        next_row_idx += G::count();
     }
 }

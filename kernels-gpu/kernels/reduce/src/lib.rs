@@ -120,7 +120,7 @@ macro_rules! entries {
         ///
         /// # Safety
         /// The launch keeps to this module's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 3), collectives(bar_sync = 1, shfl_sync = 8))]
+        #[kernel(launch_bounds(THREADS, 4), collectives(bar_sync = 1, shfl_sync = 8))]
         pub unsafe fn $row(args: RowAbsmaxArgs) {
             // SAFETY: the caller's; the shared array is this block's alone.
             unsafe { row_absmax::<$element>(&args, Block::new(reduce_block_maxima())) }
@@ -130,7 +130,7 @@ macro_rules! entries {
         ///
         /// # Safety
         /// The launch keeps to this module's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 3), collectives(bar_sync = 1, shfl_sync = 8))]
+        #[kernel(launch_bounds(THREADS, 4), collectives(bar_sync = 1, shfl_sync = 8))]
         pub unsafe fn $tensor(args: TensorAbsmaxArgs) {
             // SAFETY: the caller's; the shared array is this block's alone.
             unsafe { tensor_absmax::<$element>(&args, Block::new(reduce_block_maxima())) }
