@@ -46,10 +46,12 @@ pub enum Origin {
 
 /// Why there is no usable compiler.
 #[derive(Debug, thiserror::Error)]
-#[error("no compiler for the GPU: {}. To mend it run `{SETUP}`", reasons.join("; "))]
+#[error("no compiler for the GPU: {}. To mend it {mend}", reasons.join("; "))]
 pub struct ToolchainError {
     /// Each place, with what is wrong there.
     pub reasons: Vec<String>,
+    /// What to do: "run `cargo xtask setup`".
+    pub mend: String,
 }
 
 /// Finds the compiler for crates at or below `start`.
@@ -60,7 +62,8 @@ pub struct ToolchainError {
 pub fn find(start: &Path) -> Result<Toolchain, ToolchainError> {
     if let Some(named) = env::var_os(RUSTC_VARIABLE).filter(|named| !named.is_empty()) {
         let found = inspect(Path::new(&named), Origin::Environment, start);
-        return found.map_err(|why| ToolchainError { reasons: vec![format!("{RUSTC_VARIABLE}: {why}")] });
+        let mend = format!("unset {RUSTC_VARIABLE}, or name a rustc that has its source");
+        return found.map_err(|why| ToolchainError { reasons: vec![format!("{RUSTC_VARIABLE}: {why}")], mend });
     }
     // A build script's RUSTC is the compiler itself, also under clippy and rust-analyzer (those wrap by RUSTC_WRAPPER).
     let active = env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| OsString::from("rustc"));
@@ -78,7 +81,7 @@ pub fn find(start: &Path) -> Result<Toolchain, ToolchainError> {
             Err(why) => reasons.push(format!("the private folder: {why}")),
         }
     }
-    Err(ToolchainError { reasons })
+    Err(ToolchainError { reasons, mend: format!("run `{SETUP}`") })
 }
 
 /// The folders `target/toolchain` beside `start` and above it, then those of the working directory; nearest first.
