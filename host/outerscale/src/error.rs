@@ -33,7 +33,7 @@ pub enum Error {
     },
 
     /// A call of the CUDA driver failed.
-    #[error("{call} failed{about}: {source}{explanation}")]
+    #[error("{call} failed{about}: {}{explanation}", unquoted(source))]
     Cuda {
         /// The driver's function.
         call: &'static str,
@@ -68,6 +68,11 @@ pub enum Error {
         /// What is in the way.
         rule: String,
     },
+}
+
+/// cust prints the driver's text as a C string, in quotes.
+fn unquoted(error: &CudaError) -> String {
+    error.to_string().trim_matches('"').to_owned()
 }
 
 fn tensor_prefix(tensor: &Option<String>) -> String {

@@ -50,11 +50,11 @@ pub struct Step {
 pub struct LinearResult {
     /// Codes of x, i8 [T, K].
     pub q_x: Vec<i8>,
-    /// Scales of x, f32 [T] or [1].
+    /// Scales of x, f32 `[T]` or `[1]`.
     pub s_x: Vec<f32>,
     /// Codes of w, i8 [N, K].
     pub q_w: Vec<i8>,
-    /// Scales of w, f32 [N].
+    /// Scales of w, f32 `[N]`.
     pub s_w: Vec<f32>,
     /// Accumulators, i32 [T, N], by a second launch of the same variant with i32 output.
     pub acc: Vec<i32>,

@@ -59,7 +59,8 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     let what = if simulated { "wall time of the simulation" } else { "GPU time by events" };
     let mut text = format!("{}\n", place_line(&gpu));
     if simulated {
-        text += "Simulator time is not GPU time: it says how long the simulation took on this CPU, and nothing of a GPU.\n";
+        text +=
+            "Simulator time is not GPU time: it says how long the simulation took on this CPU, and nothing of a GPU.\n";
     }
     text += &table(
         &["bench", "kernel", "M, N, K", "oracle", what, "10 % to 90 %", "rate"],

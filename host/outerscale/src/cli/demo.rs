@@ -49,7 +49,13 @@ pub(crate) fn run(common: &Common) -> Result<Done> {
     let mut text = format!("{SAMPLE_NAME}: {m} tokens, K {k}, N {n}\n{}\n", place_line(&gpu));
     let word = |equal| if equal { "equal" } else { "DIFFERS" };
     let rows = lines.iter().map(|line| {
-        vec![line.scheme.to_owned(), line.kernel.clone(), line.made.to_owned(), place(&gpu), word(line.equal).to_owned()]
+        vec![
+            line.scheme.to_owned(),
+            line.kernel.clone(),
+            line.made.to_owned(),
+            place(&gpu),
+            word(line.equal).to_owned(),
+        ]
     });
     text += &table(&["scheme", "kernel", "made", "ran on", "oracle, bit for bit"], &[], rows);
     text += "\nThe layer against float64, without bias:\n";
@@ -93,7 +99,8 @@ fn compare(layer: &Layer, scheme: Scheme, got: &LinearResult) -> Result<Vec<Line
         Scheme::Tensor => oracle::Scheme::Tensor,
         Scheme::Static => oracle::Scheme::Static(static_scale(layer)?),
     };
-    let want = oracle::linear(&x, &w, layer.x.cols as usize, by).expect("Layer and static_scale checked what it refuses");
+    let want =
+        oracle::linear(&x, &w, layer.x.cols as usize, by).expect("Layer and static_scale checked what it refuses");
     let y = Values::F32(oracle::dequant_f32(&want.acc, m, n, &want.dequant(layer.bias())));
     let codes_x = got.q_x == want.q_x;
     let scales_x = same(&got.s_x, &want.s_x);

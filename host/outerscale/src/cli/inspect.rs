@@ -5,7 +5,6 @@ use super::{
     report::{Output, place_json, place_line, table},
 };
 use cuda_builder::ptxas::{Ptxas, Resources};
-use ptx_sim::Counters;
 use outerscale::{
     Dtype, Error, Gpu, Result,
     gpu::Driver,
@@ -15,6 +14,7 @@ use outerscale::{
     registry::OPS,
     verify::{Options, verify},
 };
+use ptx_sim::Counters;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -56,7 +56,15 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
 
     let mut text = format!("{}\n{}\n", place_line(&gpu), tools.line());
     let heading = [
-        "kernel", "threads", "registers", "spills", "stack", "static shared", "dynamic shared", "blocks/SM", "occupancy",
+        "kernel",
+        "threads",
+        "registers",
+        "spills",
+        "stack",
+        "static shared",
+        "dynamic shared",
+        "blocks/SM",
+        "occupancy",
     ];
     let number = |value: Option<u32>| value.map_or("?".to_owned(), |value| value.to_string());
     let rows = lines.iter().map(|line| {
@@ -85,7 +93,8 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
             row.extend([c.global_bytes_read, c.global_bytes_written].iter().map(u64::to_string));
             row
         });
-        let heading = ["kernel", "launches", "instructions", "mma", "barriers", "divergent", "bytes read", "bytes written"];
+        let heading =
+            ["kernel", "launches", "instructions", "mma", "barriers", "divergent", "bytes read", "bytes written"];
         text += &table(&heading, &[1, 2, 3, 4, 5, 6, 7], rows);
         text.push('\n');
     }
@@ -144,7 +153,9 @@ impl Tools {
 
     fn line(&self) -> String {
         match &self.found {
-            Ok(ptxas) => format!("machine code by ptxas {}.{} for {}", ptxas.release.0, ptxas.release.1, self.arch.name),
+            Ok(ptxas) => {
+                format!("machine code by ptxas {}.{} for {}", ptxas.release.0, ptxas.release.1, self.arch.name)
+            }
             Err(why) => format!("no registers and spills: {}", why.lines().next().unwrap_or_default()),
         }
     }

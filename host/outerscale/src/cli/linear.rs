@@ -56,9 +56,10 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
 
     let mut text = format!("{}\n", place_line(&gpu));
     _ = writeln!(text, "{}: {m} tokens, K {k}, N {n}, {}", flags.file.display(), scheme.name());
-    let rows = result.steps.iter().map(|step| {
-        vec![step.launch.entry.clone(), step.made.to_owned(), place(&gpu), step.launch.why.to_owned()]
-    });
+    let rows = result
+        .steps
+        .iter()
+        .map(|step| vec![step.launch.entry.clone(), step.made.to_owned(), place(&gpu), step.launch.why.to_owned()]);
     text += &table(&["kernel", "made", "ran on", "variant chosen for"], &[], rows);
     _ = write!(text, "\n{error}");
     if let Some(count) = result.non_finite.filter(|count| *count > 0) {

@@ -18,15 +18,15 @@ pub struct Layer {
     pub x: HostMatrix,
     /// Weights [N, K].
     pub w: HostMatrix,
-    /// Bias [N], widened to f32.
+    /// Bias `[N]`, widened to f32.
     pub bias: Option<Vec<f32>>,
-    /// The largest |x| of each input channel over a calibration set, [K], widened to f32.
+    /// The largest |x| of each input channel over a calibration set, `[K]`, widened to f32.
     pub calib_absmax: Option<Vec<f32>>,
 }
 
 impl Layer {
-    /// Reads a safetensors file with `x` [.., K] (leading dimensions are tokens), `w` [N, K], optionally `bias` [N] and
-    /// `calib_absmax` [K], each f32, f16 or bf16. NaN and Inf in x, w and bias are data.
+    /// Reads a safetensors file with `x` [.., K] (leading dimensions are tokens), `w` [N, K], optionally `bias` `[N]` and
+    /// `calib_absmax` `[K]`, each f32, f16 or bf16. NaN and Inf in x, w and bias are data.
     ///
     /// # Errors
     /// [`Error::Input`], which names the file, the tensor and the rule.

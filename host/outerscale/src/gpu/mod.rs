@@ -150,8 +150,7 @@ impl Gpu {
             )
         };
         let about = format!(" for kernel {entry}");
-        module::check(status)
-            .map_err(|e| self.cuda_error("cuOccupancyMaxActiveBlocksPerMultiprocessor", about, e))?;
+        module::check(status).map_err(|e| self.cuda_error("cuOccupancyMaxActiveBlocksPerMultiprocessor", about, e))?;
         Ok(blocks as u32)
     }
 

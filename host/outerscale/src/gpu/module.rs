@@ -132,7 +132,8 @@ fn load(gpu: &Gpu, arch: &Arch, module: Module) -> Result<CUmodule> {
         let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
         let jit = one_line(&String::from_utf8_lossy(&log[..end]));
         match gpu.cuda_error("cuModuleLoadDataEx", about, source) {
-            Error::Cuda { call, about, source, explanation } if !jit.is_empty() => {
+            // The simulator's refusal is its JIT's log.
+            Error::Cuda { call, about, source, explanation } if !jit.is_empty() && !explanation.contains(&jit) => {
                 Error::Cuda { call, about, source, explanation: format!("; JIT: {jit}{explanation}") }
             }
             other => other,

@@ -112,7 +112,7 @@ impl<S: TokenScale> QuantizedTokens<S> {
         Ok(QuantizedTokens { codes: codes.0, scales })
     }
 
-    /// The scales: f32 [tokens], or [1].
+    /// The scales: f32 `[tokens]`, or `[1]`.
     pub fn scales(&self) -> &Scales<S> {
         &self.scales
     }
@@ -130,7 +130,7 @@ impl<S: WeightScale> QuantizedWeights<S> {
         Ok(QuantizedWeights { codes: codes.0, scales })
     }
 
-    /// The scales: f32 [N], or [1].
+    /// The scales: f32 `[N]`, or `[1]`.
     pub fn scales(&self) -> &Scales<S> {
         &self.scales
     }

@@ -100,7 +100,7 @@ impl<T: OutputElement> Output<T> {
     }
 }
 
-/// Bias f32 [N] in device memory.
+/// Bias f32 `[N]` in device memory.
 pub struct Bias(pub(crate) DeviceVector<f32>);
 
 impl Bias {

@@ -46,7 +46,7 @@ pub struct Product<'a, X: TokenScale, W: WeightScale> {
     pub x: &'a QuantizedTokens<X>,
     /// Weights [N, K].
     pub w: &'a QuantizedWeights<W>,
-    /// Bias [N], or +0.
+    /// Bias `[N]`, or +0.
     pub bias: Option<&'a Bias>,
 }
 

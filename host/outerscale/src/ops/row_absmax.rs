@@ -19,7 +19,7 @@ pub(crate) const ROW_ABSMAX: Table = Table {
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };
 
-/// x [rows, K] → the largest |x| of each row, f32 [rows]; any NaN in a row makes its maximum NaN.
+/// x [rows, K] → the largest |x| of each row, f32 `[rows]`; any NaN in a row makes its maximum NaN.
 ///
 /// # Errors
 /// `x` where K is 0 or over the limit; a variant that cannot be used; a CUDA error.

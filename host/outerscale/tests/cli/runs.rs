@@ -1,0 +1,158 @@
+//! Right calls: what they print and write.
+
+use super::{Bench, outerscale, stderr, stdout};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use std::{fs, process::Output};
+
+/// The one JSON object on stdout.
+#[track_caller]
+fn json(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    let value: Value = serde_json::from_str(&stdout(output)).expect("stdout is one JSON value");
+    assert!(value.is_object());
+    value
+}
+
+#[test]
+fn linear_writes_what_the_kernels_computed() {
+    for (scheme, scales) in [("w8a8-token", 3), ("w8a8-tensor", 1), ("w8a8-static", 1)] {
+        for (word, dtype) in [("f32", Dtype::F32), ("f16", Dtype::F16), ("bf16", Dtype::BF16)] {
+            let bench = Bench::new();
+            fs::write(bench.path("out"), "old").unwrap();
+            let report = json(&bench.linear(&["--scheme", scheme, "--out-dtype", word, "--json"]));
+            assert_eq!((report["scheme"].as_str(), report["tokens"].as_u64()), (Some(scheme), Some(3)));
+            assert!(report["relative_error"].as_f64().expect("an error") < 0.02, "{report}");
+            let bytes = fs::read(bench.path("out")).unwrap();
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let shape = |name: &str| {
+                let view = tensors.tensor(name).unwrap();
+                (view.dtype(), view.shape().to_vec())
+            };
+            assert_eq!(shape("q_x"), (Dtype::I8, vec![3, 5]));
+            assert_eq!(shape("s_x"), (Dtype::F32, vec![scales]));
+            assert_eq!(shape("q_w"), (Dtype::I8, vec![4, 5]));
+            assert_eq!(shape("s_w"), (Dtype::F32, vec![4]));
+            assert_eq!(shape("acc"), (Dtype::I32, vec![3, 4]));
+            assert_eq!(shape("y"), (dtype, vec![3, 4]));
+            assert_eq!(tensors.len(), 6);
+            assert_eq!(bench.listing(), ["layer", "out"]);
+        }
+    }
+}
+
+#[test]
+fn accumulators_are_those_of_the_codes() {
+    let bench = Bench::new();
+    json(&bench.linear(&["--json"]));
+    let bytes = fs::read(bench.path("out")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let codes = |name: &str| -> Vec<i64> {
+        tensors.tensor(name).unwrap().data().iter().map(|byte| i64::from(*byte as i8)).collect()
+    };
+    let (q_x, q_w) = (codes("q_x"), codes("q_w"));
+    let acc: Vec<i64> = tensors
+        .tensor("acc")
+        .unwrap()
+        .data()
+        .chunks_exact(4)
+        .map(|b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+        .collect();
+    let want: Vec<i64> = q_x
+        .chunks(5)
+        .flat_map(|x| q_w.chunks(5).map(|w| x.iter().zip(w).map(|(x, w)| x * w).sum()).collect::<Vec<i64>>())
+        .collect();
+    assert_eq!(acc, want);
+    assert!(acc.iter().any(|a| *a != 0));
+}
+
+#[test]
+fn no_tokens_are_a_valid_layer() {
+    for scheme in ["w8a8-token", "w8a8-tensor", "w8a8-static"] {
+        let mut bench = Bench::new();
+        bench.set_zeros("x", Dtype::BF16, &[2, 0, 5]);
+        let report = json(&bench.linear(&["--scheme", scheme, "--json"]));
+        assert_eq!(report["tokens"].as_u64(), Some(0));
+        let bytes = fs::read(bench.path("out")).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(tensors.tensor("y").unwrap().shape(), [0, 4]);
+        if scheme == "w8a8-tensor" {
+            assert_eq!(tensors.tensor("s_x").unwrap().data(), 1f32.to_le_bytes(), "the scale of nothing is 1");
+        }
+    }
+}
+
+#[test]
+fn nan_and_inf_are_data() {
+    let mut bench = Bench::new();
+    let mut x = [0.5; 15];
+    x[7] = f32::NAN;
+    x[11] = f32::INFINITY;
+    bench.set_f32("x", &[3, 5], &x);
+    json(&bench.linear(&["--json"]));
+    let bytes = fs::read(bench.path("out")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let y = tensors.tensor("y").unwrap();
+    let y: Vec<u32> = y.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    assert!(y[..4].iter().all(|bits| f32::from_bits(*bits).is_finite()), "{y:x?}");
+    assert!(y[4..8].iter().all(|bits| *bits == 0x7fff_ffff), "{y:x?}");
+    let report = json(&bench.linear(&["--scheme", "w8a8-static", "--json"]));
+    assert_eq!(report["non_finite"].as_u64(), Some(2));
+}
+
+#[test]
+fn demo_is_equal_in_every_line() {
+    let report = json(&outerscale(&["demo", "--json"]));
+    assert_eq!(report["equal"], Value::Bool(true), "{report:#}");
+    assert_eq!(report["schemes"].as_array().expect("schemes").len(), 3);
+    // A figure worked out independently in float64 for the whole model: per-token errors are about 1 %.
+    let token = report["schemes"][0]["relative_error"].as_f64().expect("an error");
+    assert!((0.003..0.03).contains(&token), "{token}");
+}
+
+#[test]
+fn verify_tells_each_kernel() {
+    let report = json(&outerscale(&["verify", "--only", "pack_rows", "--seed", "7", "--json"]));
+    assert_eq!(report["equal"], Value::Bool(true));
+    let kernels = report["kernels"].as_array().expect("kernels");
+    assert_eq!(kernels.len(), 1);
+    assert_eq!(kernels[0]["verdict"], "equal");
+    assert!(kernels[0]["cases"].as_u64().expect("a count") > 50);
+    let text = stdout(&outerscale(&["verify", "--only", "row_absmax_f32"]));
+    assert!(text.contains("1 of 1 kernels equal to the oracle bit for bit, seed 0"), "{text}");
+}
+
+#[test]
+fn bench_says_that_simulated_time_is_none_of_a_gpu() {
+    let output = outerscale(&["bench", "--only", "quantize_token", "--shape", "4,4,64"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(text.contains("Simulator time is not GPU time") && text.contains("equal"), "{text}");
+    assert!(!text.contains("GB/s"), "{text}");
+}
+
+#[test]
+fn inspect_and_devices_report() {
+    let report = json(&outerscale(&["inspect", "pack_rows", "--json"]));
+    assert_eq!(report["kernels"][0]["kernel"], "pack_rows");
+    assert!(report["kernels"][0]["blocks_per_multiprocessor"].as_u64().expect("a count") > 0);
+    assert!(report["kernels"][0]["simulated"]["warp_instructions"].as_u64().expect("a count") > 0);
+    let devices = json(&outerscale(&["devices", "--json"]));
+    assert_eq!(devices["driver"], "sim");
+    assert!(devices["built_for"].as_array().expect("a list").contains(&Value::from("sm_80")));
+}
+
+#[test]
+fn the_log_tells_the_variant_and_why() {
+    let bench = Bench::new();
+    fs::write(bench.path("layer"), bench.bytes()).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_outerscale"))
+        .args(["linear", super::text(&bench.path("layer"))])
+        .env("OUTERSCALE_BACKEND", "sim")
+        .env("OUTERSCALE_LOG", "info")
+        .output()
+        .unwrap();
+    let log = stderr(&output);
+    assert!(log.contains("quantize_token_warp_f32 (short rows: one warp each, no barrier)"), "{log}");
+    assert!(log.contains("gemm_t16x64_f32 (few tokens: no row of a tile is idle)"), "{log}");
+}
