@@ -98,12 +98,16 @@ pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: 
         while b < k_blocks {
             cp_async_wait_group::<IN_FLIGHT>();
             sync_threads();
+            multiply_step(read, 0, lane, &mut acc);
+            // The copies are issued while the tensor cores work on the first step.
             if b + tile.stages - 1 < k_blocks {
                 x.issue(fill, tile.x_copies());
                 w.issue(fill + tile.x_stage_bytes(), tile.w_copies());
             }
             cp_async_commit_group();
-            multiply_slot(read, lane, &mut acc);
+            for step in 1..ROW_BYTES / MMA_K_BYTES {
+                multiply_step(read, step, lane, &mut acc);
+            }
             read = next_slot::<C>(read, slots, slots_end);
             fill = next_slot::<C>(fill, slots, slots_end);
             b += 1;
@@ -119,35 +123,34 @@ fn next_slot<C: Config>(slot: u32, slots: u32, slots_end: u32) -> u32 {
     if next == slots_end { slots } else { next }
 }
 
-/// Adds the products of the k_block in the slot at shared address `slot`.
+/// Adds the products of step `step` along K, of 32 bytes, of the k_block in the slot at shared address `slot`.
 ///
 /// # Safety
 /// The k_block has arrived and is visible; all lanes of the warp call it together.
 #[inline(always)]
-unsafe fn multiply_slot<const FRAGS_M: usize, const FRAGS_N: usize>(
+unsafe fn multiply_step<const FRAGS_M: usize, const FRAGS_N: usize>(
     slot: u32,
+    step: u32,
     lane: LaneOffsets,
     acc: &mut Accumulators<FRAGS_M, FRAGS_N>,
 ) {
-    for step in 0..ROW_BYTES / MMA_K_BYTES {
-        // Rows start at multiples of 128 bytes: stepping along K is the same XOR for every row.
-        let (x_addr, w_addr) = (slot + (lane.x ^ (step * MMA_K_BYTES)), slot + (lane.w ^ (step * MMA_K_BYTES)));
-        let mut a = [[0; 4]; FRAGS_M];
-        let mut b = [[0; 2]; FRAGS_N];
-        // SAFETY: the addresses are those of the warp's rows in the slot; all lanes are here.
-        unsafe {
-            for i in 0..FRAGS_M {
-                a[i] = ldmatrix_sync_aligned_m8n8_x4_shared_b16(x_addr + i as u32 * 16 * ROW_BYTES);
-            }
-            for pair in 0..FRAGS_N / 2 {
-                let [b0, b1, b2, b3] = ldmatrix_sync_aligned_m8n8_x4_shared_b16(w_addr + pair as u32 * 16 * ROW_BYTES);
-                b[2 * pair] = [b0, b1];
-                b[2 * pair + 1] = [b2, b3];
-            }
-            for i in 0..FRAGS_M {
-                for j in 0..FRAGS_N {
-                    acc[i][j] = mma_sync_m16n8k32_s32_s8(a[i], b[j], acc[i][j]);
-                }
+    // Rows start at multiples of 128 bytes: stepping along K is the same XOR for every row.
+    let (x_addr, w_addr) = (slot + (lane.x ^ (step * MMA_K_BYTES)), slot + (lane.w ^ (step * MMA_K_BYTES)));
+    let mut a = [[0; 4]; FRAGS_M];
+    let mut b = [[0; 2]; FRAGS_N];
+    // SAFETY: the addresses are those of the warp's rows in the slot; all lanes are here.
+    unsafe {
+        for i in 0..FRAGS_M {
+            a[i] = ldmatrix_sync_aligned_m8n8_x4_shared_b16(x_addr + i as u32 * 16 * ROW_BYTES);
+        }
+        for pair in 0..FRAGS_N / 2 {
+            let [b0, b1, b2, b3] = ldmatrix_sync_aligned_m8n8_x4_shared_b16(w_addr + pair as u32 * 16 * ROW_BYTES);
+            b[2 * pair] = [b0, b1];
+            b[2 * pair + 1] = [b2, b3];
+        }
+        for i in 0..FRAGS_M {
+            for j in 0..FRAGS_N {
+                acc[i][j] = mma_sync_m16n8k32_s32_s8(a[i], b[j], acc[i][j]);
             }
         }
     }
