@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Times our kernels and their peers on this machine's GPU, in one run, and keeps a record of it.
 #
-# usage: bench/gpu.sh [OUTERSCALE_BINARY]         default: target/release/outerscale
+# usage: [ROUNDS=3] [SHAPES="M,N,K M,N,K ..."] bench/gpu.sh [OUTERSCALE_BINARY]      default: target/release/outerscale
 # needs: nvidia-smi, python3; torch with CUDA (and triton) for the peers, which are left out without it
 #
 # Ours and the peers are measured in turns, so that a GPU that gets warmer or slower does so for both. Clocks,
@@ -11,6 +11,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 binary=${1:-$here/../target/release/outerscale}
 rounds=${ROUNDS:-3}
+shapes=${SHAPES:-1,4096,4096 16,4096,4096 256,4096,4096 1024,1024,1024 4096,4096,4096 8192,8192,8192}
 
 fail() { echo "gpu.sh: $*" >&2; exit 2; }
 command -v nvidia-smi >/dev/null || fail "no nvidia-smi here: run this on a machine with an NVIDIA GPU"
@@ -35,12 +36,11 @@ if ! why=$(python3 -c 'import torch, sys; sys.exit(0 if torch.cuda.is_available(
     echo "gpu.sh: without the peers: ${why##*$'\n'}" >&2
 fi
 for ((round = 1; round <= rounds; round++)); do
-    echo "round $round of $rounds: ours" >&2
-    "$binary" bench --backend cuda --json >"$work/ours.$round.json"
-    if [[ $peers ]]; then
-        echo "round $round of $rounds: peers" >&2
-        python3 "$here/peers.py" --out "$work/peers.$round.json"
-    fi
+    for shape in $shapes; do
+        echo "round $round of $rounds, $shape" >&2
+        "$binary" bench --backend cuda --json --shape "$shape" >"$work/ours.$round.$shape.json"
+        [[ -z $peers ]] || python3 "$here/peers.py" --shape "${shape//,/x}" --out "$work/peers.$round.$shape.json"
+    done
 done
 kill "$sampler" && wait "$sampler" 2>/dev/null || true
 sampler=

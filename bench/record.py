@@ -42,7 +42,8 @@ def samples(file):
 
 def main():
     work, runs, commit = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    rounds = lambda name: [json.load(open(file)) for file in sorted(work.glob(f"{name}.*.json"))]
+    # NAME.ROUND.SHAPE.json, in the order of the rounds.
+    rounds = lambda name: [{"round": int(f.name.split(".")[1])} | json.load(open(f)) for f in sorted(work.glob(f"{name}.*.json"))]
     gpu = machine()
     now = datetime.datetime.now(datetime.timezone.utc)
     record = {

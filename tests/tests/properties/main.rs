@@ -12,4 +12,5 @@ mod limits;
 mod pack;
 mod quantize;
 mod reduce;
+mod registry;
 mod whole;
