@@ -87,17 +87,17 @@ pub fn bench(gpu: &Gpu, op: &'static Op, shape: Shape) -> Result<Measured> {
 }
 
 fn by_events(gpu: &Gpu, launches: &[Launch]) -> Result<Vec<f64>> {
-    let call = |name: &'static str| move |e| gpu.cuda_error(name, String::new(), e);
+    let call = |name: &'static str| move |e: cust::error::CudaError| gpu.cuda_error(name, String::new(), e);
     let event = || Event::new(EventFlags::DEFAULT).map_err(call("cuEventCreate"));
     // Once through all sets: clocks rise, code and translations are cached.
     for launch in launches {
-        launch.again(gpu)?;
+        launch.again()?;
     }
     let mut pairs = Vec::with_capacity(SAMPLES);
     for index in 0..SAMPLES {
         let (start, end) = (event()?, event()?);
         start.record(gpu.stream()).map_err(call("cuEventRecord"))?;
-        launches[index % launches.len()].again(gpu)?;
+        launches[index % launches.len()].again()?;
         end.record(gpu.stream()).map_err(call("cuEventRecord"))?;
         pairs.push((start, end));
     }
@@ -112,7 +112,7 @@ fn by_wall_clock(gpu: &Gpu, launches: &[Launch]) -> Result<Vec<f64>> {
     let mut seconds = Vec::new();
     for launch in launches.iter().cycle().take(3) {
         let start = Instant::now();
-        launch.again(gpu)?;
+        launch.again()?;
         gpu.synchronize()?;
         seconds.push(start.elapsed().as_secs_f64());
     }

@@ -1,6 +1,6 @@
 //! The library's errors: each says what, where, and how to mend it, in one line.
 
-use cust::error::CudaError;
+use crate::gpu::DriverError;
 use std::path::PathBuf;
 
 /// The library's results.
@@ -33,14 +33,14 @@ pub enum Error {
     },
 
     /// A call of the CUDA driver failed.
-    #[error("{call} failed{about}: {}{explanation}", unquoted(source))]
+    #[error("{call} failed{about}: {source}{explanation}")]
     Cuda {
         /// The driver's function.
         call: &'static str,
         /// The kernel it was about, written " for kernel NAME"; may be empty.
         about: String,
         /// The driver's answer.
-        source: CudaError,
+        source: DriverError,
         /// The simulator's explanation or the JIT's log, written "; ..."; may be empty.
         explanation: String,
     },
@@ -68,11 +68,6 @@ pub enum Error {
         /// What is in the way.
         rule: String,
     },
-}
-
-/// cust prints the driver's text as a C string, in quotes.
-fn unquoted(error: &CudaError) -> String {
-    error.to_string().trim_matches('"').to_owned()
 }
 
 fn tensor_prefix(tensor: &Option<String>) -> String {

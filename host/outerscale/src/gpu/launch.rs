@@ -1,15 +1,11 @@
 //! Launching a kernel: one by-value argument, operands kept alive until it has ended.
 
-use super::{
-    Gpu,
-    module::{self, Function},
-};
+use super::{Gpu, module::Function, sys};
 use crate::{
     Dtype, Result,
     memory::DeviceMemory,
     ops::{Choice, Problem, Table, choose},
 };
-use cust::sys;
 use std::{ffi::c_void, sync::Arc};
 
 /// What is to be launched, before a variant is chosen.
@@ -48,6 +44,8 @@ pub struct Launch {
     pub block: u32,
     /// Dynamic shared memory of a block, in bytes.
     pub shared_bytes: u32,
+    // Keeps the function's module loaded.
+    gpu: Gpu,
     function: Option<Function>,
     // In words, so that the alignment is that of every argument.
     args: Vec<u64>,
@@ -74,6 +72,7 @@ impl Gpu {
             grid: 0,
             block: chosen.variant.block,
             shared_bytes: chosen.variant.shared_bytes,
+            gpu: self.clone(),
             function: None,
             args: words,
             _keep: keep,
@@ -92,7 +91,7 @@ impl Gpu {
             launch.block,
             launch.shared_bytes
         );
-        launch.again(self)?;
+        launch.again()?;
         Ok(launch)
     }
 }
@@ -102,8 +101,8 @@ impl Launch {
     ///
     /// # Errors
     /// A CUDA error.
-    pub fn again(&self, gpu: &Gpu) -> Result<()> {
-        let Some(function) = self.function else { return Ok(()) };
+    pub fn again(&self) -> Result<()> {
+        let (gpu, Some(function)) = (&self.gpu, self.function) else { return Ok(()) };
         gpu.make_current()?;
         gpu.note_launch(&self.entry);
         let mut parameters = [self.args.as_ptr().cast_mut().cast::<c_void>()];
@@ -120,11 +119,11 @@ impl Launch {
                 1,
                 1,
                 self.shared_bytes,
-                gpu.stream().as_inner(),
+                gpu.stream().as_inner().cast(),
                 parameters.as_mut_ptr(),
                 std::ptr::null_mut(),
             )
         };
-        module::check(status).map_err(|e| gpu.cuda_error("cuLaunchKernel", format!(" for kernel {}", self.entry), e))
+        sys::check(status).map_err(|e| gpu.cuda_error("cuLaunchKernel", format!(" for kernel {}", self.entry), e))
     }
 }

@@ -3,10 +3,12 @@
 mod backend;
 mod launch;
 mod module;
+mod sys;
 
 pub use backend::Backend;
 pub use launch::Launch;
 pub use libcuda::Driver;
+pub use sys::DriverError;
 
 pub(crate) use launch::LaunchRequest;
 
@@ -78,7 +80,7 @@ impl Gpu {
         }
         start_driver(backend)?;
         let driver = libcuda::chosen().ok_or_else(|| Error::Backend("cuInit chose no driver".to_owned()))?;
-        let call = |name: &'static str| move |e| cuda_error(name, String::new(), e);
+        let call = |name: &'static str| move |e: CudaError| cuda_error(name, String::new(), e);
         let device = Device::get_device(0).map_err(call("cuDeviceGet"))?;
         let context = Context::new(device).map_err(call("cuDevicePrimaryCtxRetain"))?;
         CurrentContext::set_current(&context).map_err(call("cuCtxSetCurrent"))?;
@@ -142,7 +144,7 @@ impl Gpu {
         let mut blocks = 0;
         // SAFETY: the function is loaded, `blocks` outlives the call.
         let status = unsafe {
-            cust::sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
+            sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
                 &mut blocks,
                 function.0,
                 variant.block as i32,
@@ -150,7 +152,7 @@ impl Gpu {
             )
         };
         let about = format!(" for kernel {entry}");
-        module::check(status).map_err(|e| self.cuda_error("cuOccupancyMaxActiveBlocksPerMultiprocessor", about, e))?;
+        sys::check(status).map_err(|e| self.cuda_error("cuOccupancyMaxActiveBlocksPerMultiprocessor", about, e))?;
         Ok(blocks as u32)
     }
 
@@ -174,7 +176,7 @@ impl Gpu {
     }
 
     /// An error of `call`; where `about` does not say what it was about, the kernel launched last.
-    pub(crate) fn cuda_error(&self, call: &'static str, about: String, source: CudaError) -> Error {
+    pub(crate) fn cuda_error(&self, call: &'static str, about: String, source: impl Into<DriverError>) -> Error {
         let last = self.0.last_kernel.lock().unwrap_or_else(PoisonError::into_inner);
         let about = match last.as_ref() {
             Some(kernel) if about.is_empty() => format!(" (last kernel launched: {kernel})"),
@@ -189,10 +191,10 @@ impl Gpu {
 }
 
 /// A CUDA error with the simulator's explanation, on one line.
-fn cuda_error(call: &'static str, about: String, source: CudaError) -> Error {
+fn cuda_error(call: &'static str, about: String, source: impl Into<DriverError>) -> Error {
     let explanation = libcuda::fault().or_else(libcuda::refusal);
     let explanation = explanation.map_or(String::new(), |text| format!("; {}", one_line(&text)));
-    Error::Cuda { call, about, source, explanation }
+    Error::Cuda { call, about, source: source.into(), explanation }
 }
 
 /// `text` with its lines joined.
@@ -226,13 +228,13 @@ fn shared_bytes_optin(device: &Device) -> Result<u32> {
     let mut bytes = 0;
     // SAFETY: `bytes` outlives the call.
     let status = unsafe {
-        cust::sys::cuDeviceGetAttribute(
+        sys::cuDeviceGetAttribute(
             &mut bytes,
-            cust::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+            sys::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
             device.as_raw(),
         )
     };
-    module::check(status).map_err(|e| cuda_error("cuDeviceGetAttribute", String::new(), e))?;
+    sys::check(status).map_err(|e| cuda_error("cuDeviceGetAttribute", String::new(), e))?;
     Ok(bytes as u32)
 }
 

@@ -1,12 +1,13 @@
 //! Loading PTX: each module when its first kernel is wanted, each function once.
 
-use super::{Gpu, one_line};
+use super::{
+    Gpu, one_line,
+    sys::{self, CuFunction, CuModule, check},
+};
 use crate::{
     Error, Result,
     ptx::{Arch, Module},
 };
-use cust::error::CudaError;
-use cust::sys::{self, CUfunction, CUjit_option, CUmodule, cudaError_enum};
 use std::{
     collections::{HashMap, hash_map::Entry},
     ffi::{CString, c_void},
@@ -19,53 +20,14 @@ const SHARED_WITHOUT_OPT_IN: u32 = 48 * 1024;
 /// Room for the JIT's messages.
 const LOG_BYTES: usize = 16 * 1024;
 
-/// cust keeps its own conversion private.
-pub(super) fn check(status: cudaError_enum) -> std::result::Result<(), CudaError> {
-    match status {
-        cudaError_enum::CUDA_SUCCESS => Ok(()),
-        // `CudaError` has the driver's numbers; those it does not know are what cust calls unknown.
-        other => {
-            Err(KNOWN.iter().copied().find(|known| *known as u32 == other as u32).unwrap_or(CudaError::UnknownError))
-        }
-    }
-}
-
-/// The errors that loading, configuring and launching can give.
-const KNOWN: [CudaError; 24] = [
-    CudaError::InvalidValue,
-    CudaError::OutOfMemory,
-    CudaError::NotInitialized,
-    CudaError::Deinitialized,
-    CudaError::NoDevice,
-    CudaError::InvalidDevice,
-    CudaError::InvalidImage,
-    CudaError::InvalidContext,
-    CudaError::NoBinaryForGpu,
-    CudaError::EccUncorrectable,
-    CudaError::InvalidPtx,
-    CudaError::InvalidSource,
-    CudaError::FileNotFound,
-    CudaError::SharedObjectSymbolNotFound,
-    CudaError::SharedObjectInitFailed,
-    CudaError::OperatingSystemError,
-    CudaError::InvalidHandle,
-    CudaError::NotFound,
-    CudaError::NotReady,
-    CudaError::IllegalAddress,
-    CudaError::LaunchOutOfResources,
-    CudaError::LaunchTimeout,
-    CudaError::LaunchFailed,
-    CudaError::UnknownError,
-];
-
 /// A loaded function.
 #[derive(Clone, Copy)]
-pub(super) struct Function(pub(super) CUfunction);
+pub(super) struct Function(pub(super) CuFunction);
 
 // SAFETY: a handle of the driver, which takes calls from any thread.
 unsafe impl Send for Function {}
 
-struct LoadedModule(CUmodule);
+struct LoadedModule(CuModule);
 
 // SAFETY: as `Function`.
 unsafe impl Send for LoadedModule {}
@@ -114,12 +76,12 @@ impl Drop for Functions {
 }
 
 /// Loads a module's PTX with `cuModuleLoadDataEx`: cust's own loader keeps the JIT's log to itself.
-fn load(gpu: &Gpu, arch: &Arch, module: Module) -> Result<CUmodule> {
+fn load(gpu: &Gpu, arch: &Arch, module: Module) -> Result<CuModule> {
     let about = format!(" for module {} ({})", module.name(), arch.name);
     let text =
         CString::new(arch.ptx(module)).map_err(|_| Error::Backend(format!("the PTX{about} holds a zero byte")))?;
     let mut log = vec![0u8; LOG_BYTES];
-    let mut options = [CUjit_option::CU_JIT_ERROR_LOG_BUFFER, CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
+    let mut options = [sys::CU_JIT_ERROR_LOG_BUFFER, sys::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
     // A size travels as a pointer-sized value (cuda.h, CUjit_option).
     let mut values = [log.as_mut_ptr().cast::<c_void>(), LOG_BYTES as *mut c_void];
     let mut handle = std::ptr::null_mut();
@@ -141,7 +103,7 @@ fn load(gpu: &Gpu, arch: &Arch, module: Module) -> Result<CUmodule> {
     })
 }
 
-fn find(gpu: &Gpu, module: CUmodule, entry: &str, shared_bytes: u32) -> Result<Function> {
+fn find(gpu: &Gpu, module: CuModule, entry: &str, shared_bytes: u32) -> Result<Function> {
     let about = || format!(" for kernel {entry}");
     let name = CString::new(entry).map_err(|_| Error::Backend(format!("{entry:?} is no name of a kernel")))?;
     let mut function = std::ptr::null_mut();
@@ -149,7 +111,7 @@ fn find(gpu: &Gpu, module: CUmodule, entry: &str, shared_bytes: u32) -> Result<F
     check(unsafe { sys::cuModuleGetFunction(&mut function, module, name.as_ptr()) })
         .map_err(|e| gpu.cuda_error("cuModuleGetFunction", about(), e))?;
     if shared_bytes > SHARED_WITHOUT_OPT_IN {
-        let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        let attribute = sys::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: the function was just found.
         check(unsafe { sys::cuFuncSetAttribute(function, attribute, shared_bytes as i32) })
             .map_err(|e| gpu.cuda_error("cuFuncSetAttribute", about(), e))?;

@@ -1,0 +1,116 @@
+//! The driver's functions that cust keeps to itself or binds with a closed enum of results: a code newer than
+//! that enum would be no valid value of it. Handles and arguments are cuda.h's.
+
+use cust::error::CudaError;
+use std::{
+    ffi::{CStr, c_char, c_int, c_uint, c_void},
+    fmt, ptr,
+};
+
+pub(super) type CuModule = *mut c_void;
+pub(super) type CuFunction = *mut c_void;
+
+pub(super) const CU_JIT_ERROR_LOG_BUFFER: c_uint = 5;
+pub(super) const CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES: c_uint = 6;
+pub(super) const CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: c_int = 8;
+pub(super) const CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: c_int = 97;
+
+// Defined by libcuda, which hands each call over as it stands.
+unsafe extern "C" {
+    pub(super) fn cuModuleLoadDataEx(
+        module: *mut CuModule,
+        image: *const c_void,
+        option_count: c_uint,
+        options: *mut c_uint,
+        values: *mut *mut c_void,
+    ) -> c_uint;
+    pub(super) fn cuModuleUnload(module: CuModule) -> c_uint;
+    pub(super) fn cuModuleGetFunction(function: *mut CuFunction, module: CuModule, name: *const c_char) -> c_uint;
+    pub(super) fn cuFuncSetAttribute(function: CuFunction, attribute: c_int, value: c_int) -> c_uint;
+    pub(super) fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, device: c_int) -> c_uint;
+    pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
+        blocks: *mut c_int,
+        function: CuFunction,
+        block_size: c_int,
+        dynamic_shared_bytes: usize,
+    ) -> c_uint;
+    pub(super) fn cuLaunchKernel(
+        function: CuFunction,
+        grid_x: c_uint,
+        grid_y: c_uint,
+        grid_z: c_uint,
+        block_x: c_uint,
+        block_y: c_uint,
+        block_z: c_uint,
+        shared_bytes: c_uint,
+        stream: *mut c_void,
+        parameters: *mut *mut c_void,
+        extra: *mut *mut c_void,
+    ) -> c_uint;
+    fn cuGetErrorName(code: c_uint, text: *mut *const c_char) -> c_uint;
+    fn cuGetErrorString(code: c_uint, text: *mut *const c_char) -> c_uint;
+}
+
+/// An error code of the driver (`CUresult`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriverError {
+    /// The code, as cuda.h has it.
+    pub code: u32,
+}
+
+impl DriverError {
+    fn text(self, get: unsafe extern "C" fn(c_uint, *mut *const c_char) -> c_uint) -> Option<String> {
+        let mut text = ptr::null();
+        // SAFETY: `text` outlives the call.
+        let status = unsafe { get(self.code, &mut text) };
+        // SAFETY: where the call succeeds, the text is a C string that lives as long as the driver.
+        (status == 0 && !text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    }
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.text(cuGetErrorName), self.text(cuGetErrorString)) {
+            (Some(name), Some(meaning)) => write!(f, "{name}, {meaning}"),
+            _ => write!(f, "error {} of the driver", self.code),
+        }
+    }
+}
+
+impl std::error::Error for DriverError {}
+
+impl From<CudaError> for DriverError {
+    fn from(error: CudaError) -> Self {
+        DriverError { code: error as u32 }
+    }
+}
+
+/// A code as a result.
+pub(super) fn check(code: c_uint) -> Result<(), DriverError> {
+    if code == 0 { Ok(()) } else { Err(DriverError { code }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_are_those_of_the_header() {
+        use cust::sys::{
+            CUdevice_attribute_enum as Device, CUfunction_attribute_enum as Function, CUjit_option as Jit,
+        };
+        assert_eq!(CU_JIT_ERROR_LOG_BUFFER, Jit::CU_JIT_ERROR_LOG_BUFFER as c_uint);
+        assert_eq!(CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, Jit::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES as c_uint);
+        let shared = Function::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        assert_eq!(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as c_int);
+        let optin = Device::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        assert_eq!(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, optin as c_int);
+    }
+
+    #[test]
+    fn codes_newer_than_cust_are_told_by_number() {
+        assert_eq!(check(0), Ok(()));
+        assert_eq!(check(98_765).unwrap_err().to_string(), "error 98765 of the driver");
+        assert_eq!(DriverError::from(CudaError::OutOfMemory).code, 2);
+    }
+}
