@@ -6,9 +6,9 @@ use cuda_std::math::fma_rn_f32;
 use cuda_std::memory::ld_global_nc_b32;
 use cuda_std::warp::lane_id;
 
+use crate::gemm::{Accumulators, Config, Origin};
 use crate::main_loop::WarpPosition;
 use crate::output::Output;
-use crate::{Accumulators, Config, Origin};
 
 /// Columns side by side that a lane holds in a pair of n8 operands (`contract::fragment::w_row`).
 const QUAD: usize = 4;

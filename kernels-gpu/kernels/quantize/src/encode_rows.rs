@@ -1,0 +1,56 @@
+//! The walk over a matrix whose codes need nothing but the scale, which is known before a row is read.
+//!
+//! Warps share the matrix in units of one row and [`UNIT`] windows a lane, so that one long row occupies as many
+//! warps as many short ones do.
+
+use contract::args::{Codes, Matrix};
+use rows::{Element, Group, Row, Warp, Window};
+
+use crate::code::CodeRow;
+
+/// Windows of a lane in one unit, all in flight together.
+const UNIT: usize = 4;
+
+/// Stores `encode` of every window and edge of x, and the padding of every row of codes.
+///
+/// # Safety
+/// x and q describe live memory that keeps to the module's contract.
+#[inline(always)]
+pub(crate) unsafe fn encode_rows<T: Element>(x: &Matrix, q: &Codes, mut encode: impl FnMut(Window) -> Window) {
+    let lane = Warp::rank() as u64;
+    let unit_windows = UNIT as u64 * Warp::SIZE as u64;
+    // Rounded up, this also covers a shifted row, whose windows end by then.
+    let units_per_row = x.cols.div_ceil(Row::<T>::WINDOW as u64).div_ceil(unit_windows).max(1);
+    let units = x.rows * units_per_row;
+    let mut unit = Warp::index();
+    while unit < units {
+        let row_idx = unit / units_per_row;
+        let unit_in_row = unit - row_idx * units_per_row;
+        let row = Row::<T>::new(x, row_idx);
+        let share = row.share(unit_in_row * unit_windows + lane, Warp::SIZE as u64);
+        let codes = CodeRow::new(q, row_idx);
+
+        let mut windows = [[0; 4]; UNIT];
+        for (step, window) in windows.iter_mut().enumerate() {
+            if share.has(step as u64) {
+                // SAFETY: the row is live and has the window.
+                *window = unsafe { share.load(step as u64) };
+            }
+        }
+        for (step, &window) in windows.iter().enumerate() {
+            if share.has(step as u64) {
+                // SAFETY: this lane alone has this window.
+                unsafe { codes.store_window(&row, share.col(step as u64), encode(window)) };
+            }
+        }
+        if unit_in_row == 0 {
+            let edge = row.edge(lane);
+            // SAFETY: the row's own edge; one warp has the row's first unit.
+            unsafe {
+                codes.store_edge::<T>(edge, encode(row.load_edge(edge)));
+                codes.store_padding(Warp::rank(), Warp::SIZE);
+            }
+        }
+        unit += Warp::count();
+    }
+}
