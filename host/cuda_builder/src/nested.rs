@@ -142,10 +142,18 @@ fn artifact(messages: &str, crate_dir: &Path) -> Option<(bool, PathBuf)> {
 
 /// Whether the outer build's variable would change the nested build.
 ///
-/// Kept: where cargo has its home and how it reaches the network, and which toolchain rustup would choose.
+/// Kept: where cargo has its home, how it reaches the network and how many jobs it runs, and which toolchain rustup would choose.
 fn is_scrubbed(name: &OsStr) -> bool {
-    const KEPT: &[&str] =
-        &["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "RUSTUP_", "RUST_BACKTRACE"];
+    const KEPT: &[&str] = &[
+        "CARGO_BUILD_JOBS",
+        "CARGO_HOME",
+        "CARGO_HTTP_",
+        "CARGO_NET_",
+        "CARGO_REGISTR",
+        "CARGO_SOURCE_",
+        "RUSTUP_",
+        "RUST_BACKTRACE",
+    ];
     const SCRUBBED: &[&str] = &["CARGO", "RUST", "CLIPPY", "DEP_"];
     const EXACT: &[&str] =
         &["TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "OUT_DIR", "NUM_JOBS", "MAKEFLAGS", "MFLAGS"];
