@@ -30,27 +30,13 @@ struct Line {
 pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<Done> {
     let gpu = common.open()?;
     let tools = Tools::new(&gpu);
-    let mut lines = Vec::new();
-    for op in OPS {
-        for variant in op.table.variants {
-            let dtypes = if variant.dtypes.is_empty() { &[Dtype::I8] } else { variant.dtypes };
-            for dtype in dtypes {
-                let entry = variant.entry(*dtype);
-                if kernel.is_none_or(|name| entry.contains(name) || op.name == name) {
-                    let occupancy = occupancy(&gpu, op.module(), variant, *dtype)?;
-                    lines.push(Line { entry, module: op.module(), variant, occupancy, resources: None });
-                }
-            }
-        }
-    }
-    if lines.is_empty() {
-        let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
-        let what = format!("no kernel's name holds {:?}; the ops are {}", kernel.unwrap_or_default(), names.join(", "));
-        return Err(Error::Backend(what));
-    }
-    let reports = tools.reports(&lines)?;
-    for line in &mut lines {
-        line.resources = reports.get(line.entry.as_str()).copied();
+    let chosen: Vec<Chosen> = chosen(kernel)?;
+    let resources = tools.resources(&chosen)?;
+    let mut lines = Vec::with_capacity(chosen.len());
+    for Chosen { entry, module, variant, dtype } in chosen {
+        let resources = resources.get(&entry).copied();
+        let occupancy = occupancy(&gpu, module, (variant, dtype), resources.map(|r| r.registers))?;
+        lines.push(Line { entry, module, variant, occupancy, resources });
     }
     let counters = counters(&gpu, kernel)?;
 
@@ -84,7 +70,10 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
     text += &table(&heading, &[1, 2, 3, 4, 5, 6, 7, 8], rows);
     text.push('\n');
     if gpu.driver() == Driver::Sim {
-        text += "Occupancy without registers, which the simulator does not allocate.\n\n";
+        if lines.iter().any(|line| !line.occupancy.counts_registers) {
+            text += "Occupancy without registers: there is no ptxas to tell them.\n";
+        }
+        text.push('\n');
         text += "What the kernels did when the simulator verified them (PTX instructions of warps):\n";
         let rows = counters.iter().map(|(name, c)| {
             let mut row = vec![name.clone()];
@@ -106,6 +95,32 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
     let kernels: Vec<_> = lines.iter().map(|line| to_json(line, counters.get(&line.entry))).collect();
     let json = json!({"place": place_json(&gpu), "tools": tools.line(), "kernels": kernels});
     Ok(Done { output: Output { text, json }, right: true })
+}
+
+/// A kernel to look at.
+struct Chosen {
+    entry: String,
+    module: Module,
+    variant: &'static Variant,
+    dtype: Dtype,
+}
+
+fn chosen(kernel: Option<&str>) -> Result<Vec<Chosen>> {
+    let mut chosen = Vec::new();
+    for op in OPS {
+        for variant in op.table.variants {
+            let dtypes = if variant.dtypes.is_empty() { &[Dtype::I8] } else { variant.dtypes };
+            let all = dtypes.iter().map(|dtype| (variant.entry(*dtype), *dtype));
+            let named = all.filter(|(entry, _)| kernel.is_none_or(|name| entry.contains(name) || op.name == name));
+            chosen.extend(named.map(|(entry, dtype)| Chosen { entry, module: op.module(), variant, dtype }));
+        }
+    }
+    if chosen.is_empty() {
+        let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
+        let what = format!("no kernel's name holds {:?}; the ops are {}", kernel.unwrap_or_default(), names.join(", "));
+        return Err(Error::Backend(what));
+    }
+    Ok(chosen)
 }
 
 fn to_json(line: &Line, counters: Option<&Counters>) -> Value {
@@ -164,29 +179,31 @@ impl Tools {
         self.arch.name.parse().map_err(|e: cuda_builder::UnknownArch| Error::Backend(e.to_string()))
     }
 
-    /// The modules that the lines need, each once.
-    fn modules(lines: &[Line]) -> impl Iterator<Item = Module> {
-        Module::ALL.into_iter().filter(|module| lines.iter().any(|line| line.module == *module))
-    }
-
-    fn reports(&self, lines: &[Line]) -> Result<BTreeMap<String, Resources>> {
-        let mut reports = BTreeMap::new();
-        let Ok(ptxas) = &self.found else { return Ok(reports) };
-        for module in Tools::modules(lines) {
+    /// What each of the kernels takes; nothing without ptxas.
+    fn resources(&self, chosen: &[Chosen]) -> Result<BTreeMap<String, Resources>> {
+        let mut resources = BTreeMap::new();
+        let Ok(ptxas) = &self.found else { return Ok(resources) };
+        for module in modules(chosen.iter().map(|c| c.module)) {
             let report = ptxas.assemble(self.arch.ptx(module), self.target()?);
-            reports.extend(report.map_err(|e| Error::Backend(e.to_string()))?.entries);
+            resources.extend(report.map_err(|e| Error::Backend(e.to_string()))?.entries);
         }
-        Ok(reports)
+        Ok(resources)
     }
 
     fn sass(&self, lines: &[Line]) -> Result<BTreeMap<String, String>> {
         let ptxas = self.found.as_ref().map_err(|why| Error::Backend(why.clone()))?;
         let mut sass = BTreeMap::new();
-        for module in Tools::modules(lines) {
+        for module in modules(lines.iter().map(|line| line.module)) {
             let code = ptxas.sass(self.arch.ptx(module), self.target()?);
             sass.extend(code.map_err(|e| Error::Backend(e.to_string()))?);
         }
         sass.retain(|entry, _| lines.iter().any(|line| line.entry == *entry));
         Ok(sass)
     }
+}
+
+/// Each module once.
+fn modules(needed: impl Iterator<Item = Module>) -> impl Iterator<Item = Module> {
+    let needed: Vec<_> = needed.collect();
+    Module::ALL.into_iter().filter(move |module| needed.contains(module))
 }

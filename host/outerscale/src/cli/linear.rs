@@ -1,7 +1,7 @@
 //! `outerscale linear`: the layer of a file, its results to another.
 
 use super::{
-    Common, Done, FilePath, OutDtypeWord, SchemeWord,
+    Common, Done, OutDtypeWord, SchemeWord,
     report::{Output, json_number, percent, place, place_json, place_line, table},
 };
 use clap::Args;
@@ -13,19 +13,19 @@ use outerscale::{
 };
 use safetensors::Dtype as FileDtype;
 use serde_json::json;
-use std::fmt::Write;
+use std::{fmt::Write, path::PathBuf};
 
 #[derive(Args)]
 pub(crate) struct Flags {
     /// The layer.
     #[arg(value_name = "FILE.safetensors")]
-    file: FilePath,
+    file: PathBuf,
     /// How x is quantized.
     #[arg(long, value_enum, default_value = "w8a8-token")]
     scheme: SchemeWord,
     /// Write q_x, s_x, q_w, s_w, acc and y to this file.
     #[arg(long, value_name = "OUT.safetensors")]
-    out: Option<FilePath>,
+    out: Option<PathBuf>,
     /// The element type of y.
     #[arg(long, value_enum, default_value = "f32")]
     out_dtype: OutDtypeWord,

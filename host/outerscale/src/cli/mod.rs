@@ -11,7 +11,7 @@ mod verify;
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use outerscale::{Backend, Dtype, Gpu, linear::Scheme};
 use report::Output;
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 /// Linear layers with 8-bit activations and 8-bit weights, bit for bit as the numeric contract says.
 ///
@@ -157,9 +157,9 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(done) => {
             if let Err(error) = done.output.print(json) {
-                // Whoever reads a pipe may stop early: no reason to complain, and no success either.
+                // Whoever reads a pipe may stop early: no reason to complain. 128 + SIGPIPE, as other programs end then.
                 return if error.kind() == std::io::ErrorKind::BrokenPipe {
-                    ExitCode::FAILURE
+                    ExitCode::from(141)
                 } else {
                     complain(&format!("stdout cannot be written: {error}"))
                 };
@@ -190,9 +190,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     let what = what.split("\n\nFor more information").next().unwrap_or_default();
     complain(&format!("{}; see outerscale --help", what.trim()))
 }
-
-/// A path as flags take it.
-type FilePath = PathBuf;
 
 #[cfg(test)]
 mod tests {
