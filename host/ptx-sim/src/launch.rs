@@ -1,6 +1,7 @@
 //! Running a kernel.
 
 use crate::counters::Counters;
+use crate::exec;
 use crate::fault::Fault;
 use crate::memory::Memory;
 use crate::module::{Instance, Kernel};
@@ -57,9 +58,9 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// Runs every block of the launch to its end, on all cores, or stops at the first fault (the one of the
-/// lowest block, so that a run always reports the same).
-pub fn launch(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> Result<Counters, Fault> {
-    let _ = (instance, memory, launch);
-    Ok(Counters::default())
+/// Runs every block of the launch to its end, on all cores, or stops at the first fault: that of the lowest
+/// block, so that every run reports the same. Blocks run one after another where a kernel's atomics could
+/// show their order.
+pub fn launch(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> Result<Counters, Box<Fault>> {
+    exec::run(instance, memory, launch)
 }

@@ -7,10 +7,13 @@
 pub mod driver;
 
 mod counters;
+mod exec;
 mod fault;
+mod ir;
 mod launch;
 mod memory;
 mod module;
+mod ptx;
 
 pub use counters::{Class, Counters};
 pub use fault::{Fault, FaultKind};

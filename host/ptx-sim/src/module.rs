@@ -1,8 +1,14 @@
 //! A loaded module and its kernels.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::ir::Program;
+use crate::ir::lower::{global_layout, lower_entry};
+use crate::ir::{flow, registers};
 use crate::memory::{Memory, MemoryError};
+use crate::ptx::ast::{Function, Text};
+use crate::ptx::{Error, parse};
 
 /// Why a PTX text was refused: what, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +60,8 @@ pub struct Module {
 pub(crate) struct ModuleInner {
     pub(crate) file: String,
     pub(crate) target: String,
+    /// `.file` numbers and names.
+    pub(crate) files: Vec<(u32, String)>,
     pub(crate) kernels: Vec<Kernel>,
     pub(crate) globals: Vec<Global>,
 }
@@ -72,14 +80,23 @@ pub(crate) struct KernelInner {
     pub(crate) static_shared: u32,
     pub(crate) max_threads: Option<[u32; 3]>,
     pub(crate) required_threads: Option<[u32; 3]>,
+    pub(crate) program: Program,
 }
 
 impl Module {
     /// Parses and checks `source`. Whatever the simulator does not know is an error here, with its line,
     /// never something that a launch finds out. `file_name` is what messages call the text.
     pub fn load(source: &str, file_name: &str) -> Result<Self, LoadError> {
-        let _ = source;
-        Err(LoadError { file: file_name.to_owned(), line: 1, message: "the parser comes with the next change".into() })
+        let located = |error: Error| LoadError { file: file_name.to_owned(), line: error.line, message: error.message };
+        let text = parse(source).map_err(located)?;
+        let (globals, numbers) = global_layout(&text).map_err(located)?;
+        let mut kernels = Vec::new();
+        for entry in text.functions.iter().filter(|function| function.entry && function.body.is_some()) {
+            kernels.push(Kernel { inner: Arc::new(build(&text, &numbers, entry).map_err(located)?) });
+        }
+        let files = text.files.iter().map(|(number, name)| (*number, (*name).to_owned())).collect();
+        let target = text.target.to_owned();
+        Ok(Self { inner: Arc::new(ModuleInner { file: file_name.to_owned(), target, files, kernels, globals }) })
     }
 
     /// The entry of that name.
@@ -118,6 +135,38 @@ impl Module {
         }
         Ok(Instance { module: self.clone(), addresses })
     }
+}
+
+fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Function<'a>) -> Result<KernelInner, Error> {
+    let (mut max_threads, mut required_threads) = (None, None);
+    for (line, word, values) in &entry.tuning {
+        let shape = || {
+            let mut shape = [1_u32; 3];
+            for (slot, value) in shape.iter_mut().zip(values) {
+                *slot = u32::try_from(*value).unwrap_or(u32::MAX);
+            }
+            Some(shape)
+        };
+        match *word {
+            ".maxntid" => max_threads = shape(),
+            ".reqntid" => required_threads = shape(),
+            // Hints to ptxas about registers and residency.
+            ".minnctapersm" | ".maxnctapersm" | ".maxnreg" | ".noreturn" => {}
+            _ => return Err(Error::new(*line, format!("{word} is not supported"))),
+        }
+    }
+    let mut lowered = lower_entry(text, globals, entry)?;
+    flow::lay_out(&mut lowered);
+    let params = std::mem::take(&mut lowered.params);
+    Ok(KernelInner {
+        name: entry.name.to_owned(),
+        params,
+        param_bytes: lowered.param_bytes,
+        static_shared: lowered.static_shared,
+        max_threads,
+        required_threads,
+        program: registers::allocate(lowered),
+    })
 }
 
 /// A module whose variables have their place in a [`Memory`]: what a launch runs in.

@@ -1,0 +1,157 @@
+//! Atomic operations, lane by lane in ascending order.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::access::{addresses, by_space};
+use super::context::{Context, Stopped};
+use super::float::canonical32;
+use super::global::{lookup, misaligned, out_of_bounds};
+use super::lanes::{LANES, lanes_of};
+use super::shared::outside;
+use super::warp::Warp;
+use crate::ir::op::{Addr, Atomic, Op};
+use crate::ir::types::{File, Space, Type};
+
+/// What the operation makes of the old value.
+fn combine(op: Atomic, ty: Type, old: u64, b: u64, c: u64) -> u64 {
+    let signed = |value: u64| if ty == Type::S32 { i64::from(value as i32) } else { value as i64 };
+    let float = |value: u64| f32::from_bits(value as u32);
+    match (op, ty) {
+        (Atomic::Add, Type::F32) => u64::from(canonical32(float(old) + float(b))),
+        (Atomic::Add, Type::F64) => {
+            let sum = f64::from_bits(old) + f64::from_bits(b);
+            if sum.is_nan() { 0x7FFF_FFFF_FFFF_FFFF } else { sum.to_bits() }
+        }
+        (Atomic::Add, _) => old.wrapping_add(b),
+        (Atomic::Min, Type::S32 | Type::S64) => {
+            if signed(b) < signed(old) {
+                b
+            } else {
+                old
+            }
+        }
+        (Atomic::Max, Type::S32 | Type::S64) => {
+            if signed(b) > signed(old) {
+                b
+            } else {
+                old
+            }
+        }
+        (Atomic::Min, _) => old.min(b),
+        (Atomic::Max, _) => old.max(b),
+        (Atomic::And, _) => old & b,
+        (Atomic::Or, _) => old | b,
+        (Atomic::Xor, _) => old ^ b,
+        (Atomic::Exch, _) => b,
+        (Atomic::Cas, _) => {
+            if old == b {
+                c
+            } else {
+                old
+            }
+        }
+        (Atomic::Inc, _) => {
+            if old >= b {
+                0
+            } else {
+                old + 1
+            }
+        }
+        (Atomic::Dec, _) => {
+            if old == 0 || old > b {
+                b
+            } else {
+                old - 1
+            }
+        }
+    }
+}
+
+pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) -> Result<(), Stopped> {
+    let Op::Atomic { op, ty, space, d, addr, b, c } = *op else { return Ok(()) };
+    let wide = ty.file() == File::W64;
+    let operand = |reg: crate::ir::op::Reg, lane: usize| match () {
+        () if reg.is_none() => 0,
+        () if wide => warp.files.r64(reg)[lane],
+        () => u64::from(warp.files.r32(reg)[lane]),
+    };
+    let (mut first, mut second) = ([0; LANES], [0; LANES]);
+    for lane in lanes_of(mask) {
+        first[lane] = operand(b, lane);
+        second[lane] = operand(c, lane);
+    }
+    let mut old = [0; LANES];
+    let mut each = |space: Space, mask: u32, at: &[u64; LANES]| -> Result<(), Stopped> {
+        for lane in lanes_of(mask) {
+            let change = |value: u64| combine(op, ty, value, first[lane], second[lane]);
+            old[lane] = match space {
+                Space::Shared => in_shared(warp, cx, lane, at[lane], wide, change)?,
+                _ => in_global(warp, cx, lane, at[lane], wide, change)?,
+            };
+        }
+        Ok(())
+    };
+    let at = addresses(warp, Addr { ..addr });
+    match space {
+        Space::Generic => by_space(mask, &at, each)?,
+        _ => each(space, mask, &at)?,
+    }
+    if !d.is_none() {
+        match wide {
+            true => warp.files.put64(d, mask, &old),
+            false => warp.files.put32(d, mask, &old.map(|value| value as u32)),
+        }
+    }
+    Ok(())
+}
+
+fn in_shared(
+    warp: &Warp,
+    cx: &mut Context<'_>,
+    lane: usize,
+    at: u64,
+    wide: bool,
+    change: impl Fn(u64) -> u64,
+) -> Result<u64, Stopped> {
+    let width = if wide { 8 } else { 4 };
+    if !at.is_multiple_of(width as u64) {
+        return Err(misaligned(cx, warp, warp.pc, lane, at, width));
+    }
+    let Some(place) = cx.shared_place(at, width) else { return Err(outside(cx, warp, warp.pc, lane, at, width)) };
+    // Atomics of several warps do not race with each other, so they leave no tags.
+    let mut bytes = [0; 8];
+    bytes[..width].copy_from_slice(&cx.shared[place..place + width]);
+    let old = u64::from_le_bytes(bytes);
+    cx.shared[place..place + width].copy_from_slice(&change(old).to_le_bytes()[..width]);
+    Ok(old)
+}
+
+fn in_global(
+    warp: &Warp,
+    cx: &mut Context<'_>,
+    lane: usize,
+    at: u64,
+    wide: bool,
+    change: impl Fn(u64) -> u64,
+) -> Result<u64, Stopped> {
+    let width = if wide { 8 } else { 4 };
+    if !at.is_multiple_of(width as u64) {
+        return Err(misaligned(cx, warp, warp.pc, lane, at, width));
+    }
+    let Some((found, offset)) = lookup(cx, warp.pc, at, width) else {
+        return Err(out_of_bounds(cx, warp, warp.pc, lane, at, width));
+    };
+    let (target, _) = found.writable(offset);
+    // SAFETY (both arms): the bytes lie in the allocation and in one chunk; chunks and bases are aligned to 256
+    // bytes, so that `target` is aligned as the address is. Other blocks reach the same bytes through atomics
+    // too, unless the kernel itself races.
+    let old = if wide {
+        let cell = unsafe { AtomicU64::from_ptr(target.cast()) };
+        cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| Some(change(old))).unwrap_or_else(|old| old)
+    } else {
+        let cell = unsafe { AtomicU32::from_ptr(target.cast()) };
+        let update = |old: u32| Some(change(u64::from(old)) as u32);
+        u64::from(cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).unwrap_or_else(|old| old))
+    };
+    Ok(old)
+}

@@ -1,0 +1,161 @@
+//! A block: its warps take turns until all have exited.
+
+use super::context::{Context, Stopped, Who};
+use super::lanes::{ALL, LANES};
+use super::step::Version;
+use super::warp::{Stop, Waiting, Warp};
+use crate::fault::FaultKind;
+use crate::ir::op::BarrierKind;
+use crate::launch::Schedule;
+
+/// Runs the block that `cx` has entered. `warps` are used again from block to block.
+pub(crate) fn run_block(
+    version: Version,
+    cx: &mut Context<'_>,
+    warps: &mut Vec<Warp>,
+    number: u64,
+) -> Result<(), Stopped> {
+    let grid = cx.grid;
+    let count = grid.threads.div_ceil(32) as usize;
+    warps.resize_with(count, Warp::default);
+    for (index, warp) in warps.iter_mut().enumerate() {
+        warp.reset(index as u32, grid.threads, grid.program, &grid.constants);
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut round = 0_u64;
+    let mut arrived: [Vec<(usize, Waiting)>; 16] = Default::default();
+    loop {
+        arrange(&mut order, grid.launch.schedule, number, round);
+        let mut ran = false;
+        for index in &order {
+            let warp = &mut warps[*index];
+            if warp.is_done() || warp.waiting.is_some() {
+                continue;
+            }
+            ran = true;
+            while version.run(warp, cx)? == Stop::Barrier {
+                let Some(waiting) = warp.waiting.filter(|waiting| waiting.kind == BarrierKind::Arrive) else { break };
+                // A warp that only arrives goes on at once.
+                warp.waiting = None;
+                arrived[waiting.id as usize].push((*index, waiting));
+            }
+        }
+        let released = release(cx, warps, &mut arrived)?;
+        if warps.iter().all(Warp::is_done) {
+            return Ok(());
+        }
+        if !ran && !released {
+            return Err(deadlock(cx, warps));
+        }
+        round += 1;
+    }
+}
+
+/// The order of the warps in a round. Downwards and upwards in turn: a missing barrier shows whichever of
+/// two warps it should have held back.
+fn arrange(order: &mut [usize], schedule: Schedule, block: u64, round: u64) {
+    match schedule {
+        Schedule::Default => {
+            order.sort_unstable();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+        }
+        Schedule::Seed(seed) => {
+            let mut state =
+                seed ^ block.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ round.wrapping_mul(0xD1B5_4A32_D192_ED03);
+            for index in (1..order.len()).rev() {
+                order.swap(index, (split_mix(&mut state) % (index as u64 + 1)) as usize);
+            }
+        }
+    }
+}
+
+/// SplitMix64.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut value = *state;
+    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+/// Opens every barrier at which all have arrived; returns whether one was.
+fn release(
+    cx: &mut Context<'_>,
+    warps: &mut [Warp],
+    arrived: &mut [Vec<(usize, Waiting)>; 16],
+) -> Result<bool, Stopped> {
+    let live = warps.iter().filter(|warp| !warp.is_done()).count();
+    let mut any = false;
+    for (id, early) in arrived.iter_mut().enumerate() {
+        let at = |warp: &Warp| warp.waiting.filter(|waiting| waiting.id as usize == id);
+        let here: Vec<(usize, Waiting)> =
+            warps.iter().enumerate().filter_map(|(index, warp)| Some((index, at(warp)?))).collect();
+        let Some((first, like)) = here.first().or(early.first()).copied() else { continue };
+        let all = || here.iter().chain(early.iter());
+        if let Some((index, other)) = all().find(|(_, other)| other.count != like.count) {
+            let what = |count: Option<u32>| count.map_or("all threads".to_owned(), |count| format!("{count} threads"));
+            let (one, two) = (what(like.count), what(other.count));
+            let explanation = format!("warp {index} arrives at barrier {id} for {two}, warp {first} for {one}");
+            return Err(cx.fault(FaultKind::BadBarrier, other.pc as usize, Who::warp(*index as u32), explanation));
+        }
+        let expected = like.count.map_or(live, |threads| threads as usize / 32);
+        let present = here.len() + early.len();
+        if present > expected {
+            let explanation = format!("{present} warps arrive at barrier {id}, which is for {expected}");
+            return Err(cx.fault(FaultKind::BadBarrier, like.pc as usize, Who::warp(first as u32), explanation));
+        }
+        // Those that only arrive may do so before anyone waits.
+        if present < expected || here.is_empty() {
+            continue;
+        }
+        any = true;
+        if here.len() == live {
+            cx.race.barrier();
+        } else {
+            // Intervals cannot say which warps a partial barrier orders.
+            cx.race.give_up();
+        }
+        let votes = here.iter().map(|(_, waiting)| waiting.votes.count_ones()).sum::<u32>();
+        let full = here.iter().all(|(_, waiting)| waiting.votes == waiting.result.1);
+        for (index, waiting) in &here {
+            finish(&mut warps[*index], waiting, votes, full);
+        }
+        early.clear();
+    }
+    Ok(any)
+}
+
+/// Lets a warp go on behind its barrier, with the result of a reduction.
+fn finish(warp: &mut Warp, waiting: &Waiting, votes: u32, full: bool) {
+    let (d, lanes) = waiting.result;
+    let pred = |value: bool| if value { ALL } else { 0 };
+    match waiting.kind {
+        BarrierKind::Sync | BarrierKind::Arrive => {}
+        BarrierKind::RedPopc => warp.files.put32(d, lanes, &[votes; LANES]),
+        BarrierKind::RedAnd => warp.files.put_pred(d, lanes, pred(full)),
+        BarrierKind::RedOr => warp.files.put_pred(d, lanes, pred(votes != 0)),
+    }
+    warp.waiting = None;
+}
+
+/// Every warp that is left waits: says where each of them stands.
+#[cold]
+fn deadlock(cx: &Context<'_>, warps: &[Warp]) -> Stopped {
+    let mut states = Vec::new();
+    let mut first = None;
+    for warp in warps {
+        let Some(waiting) = warp.waiting else {
+            states.push(format!("warp {} has exited", warp.index));
+            continue;
+        };
+        first = first.or(Some((waiting.pc as usize, warp.index)));
+        let line = cx.grid.program.origins[waiting.pc as usize].line;
+        let count = waiting.count.map_or("all threads".to_owned(), |count| format!("{count} threads"));
+        states.push(format!("warp {} waits at barrier {} for {count} (line {line})", warp.index, waiting.id));
+    }
+    let (pc, warp) = first.unwrap_or((0, 0));
+    let explanation = format!("no warp can go on: {}", states.join("; "));
+    cx.fault(FaultKind::Deadlock, pc, Who::warp(warp), explanation)
+}

@@ -1,0 +1,49 @@
+//! `cp.async`: checked when it is issued, carried out when it is waited for.
+
+use super::access::addresses;
+use super::context::{Context, Stopped, Who};
+use super::copies::Issue;
+use super::global::{lookup, misaligned, out_of_bounds};
+use super::lanes::{LANES, lanes_of};
+use super::shared::{outside, race};
+use super::warp::Warp;
+use crate::fault::FaultKind;
+use crate::ir::op::Op;
+
+pub(super) fn copy_async(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Result<(), Stopped> {
+    let Op::CopyAsync { bytes, target, source, source_bytes, ignore } = *op else { return Ok(()) };
+    let width = usize::from(bytes);
+    let (to, from) = (addresses(warp, target), addresses(warp, source));
+    let (mut targets, mut filled) = ([0_u32; LANES], [0_u8; LANES]);
+    for lane in lanes_of(active) {
+        let mut wanted = if source_bytes.is_none() { u32::from(bytes) } else { warp.files.r32(source_bytes)[lane] };
+        if wanted > u32::from(bytes) {
+            let explanation = format!("a source size of {wanted} bytes for a copy of {bytes}: undefined");
+            return Err(cx.fault(FaultKind::Undefined, warp.pc, Who::lane(warp.index, lane), explanation));
+        }
+        if !ignore.is_none() && warp.files.pred(ignore) >> lane & 1 == 1 {
+            wanted = 0;
+        }
+        // Both addresses have to be aligned to the whole copy, whatever part of it comes from the source.
+        for address in [to[lane], from[lane]] {
+            if !address.is_multiple_of(width as u64) {
+                return Err(misaligned(cx, warp, warp.pc, lane, address, width));
+            }
+        }
+        let Some(place) = cx.shared_place(to[lane], width) else {
+            return Err(outside(cx, warp, warp.pc, lane, to[lane], width));
+        };
+        if wanted > 0 && lookup(cx, warp.pc, from[lane], wanted as usize).is_none() {
+            return Err(out_of_bounds(cx, warp, warp.pc, lane, from[lane], wanted as usize));
+        }
+        if let Some(found) = cx.race.issue(place, width, warp.index) {
+            return Err(race(cx, warp, warp.pc, lane, found, width));
+        }
+        targets[lane] = place as u32;
+        filled[lane] = wanted as u8;
+        cx.copy_bytes_read += u64::from(wanted);
+    }
+    let issue = Issue { mask: active, bytes, targets, sources: from, filled, pc: warp.pc };
+    warp.copies.issue(issue);
+    Ok(())
+}

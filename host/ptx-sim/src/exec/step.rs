@@ -1,0 +1,434 @@
+//! The step loop: runs a warp until it has to wait.
+
+use super::collective::{self, Gate};
+use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped, Who};
+use super::copies;
+use super::lanes::{ALL, LANES};
+use super::special::special;
+use super::warp::{Stop, Waiting, Warp};
+use super::{access, atomic, convert, float, integer, issue, matrix};
+use crate::fault::FaultKind;
+use crate::ir::op::{Op, Reg};
+use crate::ir::types::Space;
+
+/// Operations after which a warp lets others run, for kernels that spin on each other's memory.
+const BUDGET: u64 = 1 << 20;
+/// Joins between two turns of a diverged warp's other sets, for lanes that spin on each other.
+const ROTATION: u64 = 1 << 12;
+
+macro_rules! versions {
+    ($($name:ident: $features:literal;)*) => {
+        $(
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = $features)]
+            fn $name(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
+                run_here(warp, cx)
+            }
+        )*
+    };
+}
+
+versions! {
+    run_avx512: "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,bmi1,bmi2,lzcnt,popcnt";
+    run_avx2: "avx2,fma,bmi1,bmi2,lzcnt,popcnt";
+}
+
+fn run_portable(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
+    run_here(warp, cx)
+}
+
+/// Which build of the step loop this processor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Version {
+    /// The fastest one that the processor has.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("popcnt");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512cd");
+            if avx2 && avx512 {
+                return Self::Avx512;
+            }
+            if avx2 {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    /// Runs `warp` until it waits, ends, or has had its turn.
+    pub(crate) fn run(self, warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
+        match self {
+            // SAFETY (both): `detect` has found every feature that the function is compiled for.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { run_avx512(warp, cx) },
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { run_avx2(warp, cx) },
+            Self::Portable => run_portable(warp, cx),
+        }
+    }
+}
+
+/// The part of the running set that a guard lets through.
+#[inline(always)]
+fn active_lanes(warp: &Warp, pred: Reg, negated: bool) -> u32 {
+    if pred.is_none() {
+        return warp.mask;
+    }
+    let holds = warp.files.pred(pred);
+    warp.mask & if negated { !holds } else { holds }
+}
+
+#[inline(always)]
+fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
+    let program = cx.grid.program;
+    let limit = cx.grid.launch.instruction_limit;
+    let turn = (warp.steps + BUDGET).min(limit);
+    let mut joins = 0_u64;
+    loop {
+        let inst = &program.code[warp.pc];
+        let active = active_lanes(warp, inst.guard.pred, inst.guard.negated);
+        let executed = &mut cx.executed[warp.pc];
+        executed.warps += 1;
+        executed.threads += u64::from(active.count_ones());
+        warp.steps += 1;
+        match inst.op {
+            Op::Join => {
+                let here = warp.pc;
+                if !warp.is_whole() {
+                    joins += 1;
+                    let rotate = joins.is_multiple_of(ROTATION);
+                    warp.join(rotate);
+                    // A set that stands lower runs now; one that has its turn leaves its own join behind at once.
+                    if warp.pc != here && !(rotate && matches!(program.code[warp.pc].op, Op::Join)) {
+                        continue;
+                    }
+                }
+                warp.pc += 1;
+                if warp.steps >= turn {
+                    if warp.steps >= limit {
+                        return Err(too_long(warp, cx, limit));
+                    }
+                    return Ok(Stop::Budget);
+                }
+            }
+            Op::Jump { target } => warp.pc = target as usize,
+            Op::Branch { target } => {
+                if active == warp.mask {
+                    warp.pc = target as usize;
+                } else if active == 0 {
+                    warp.pc += 1;
+                } else {
+                    cx.divergent_branches += 1;
+                    warp.part(active, target as usize, warp.pc + 1);
+                }
+            }
+            Op::BranchTable { table, index } => branch_table(warp, cx, active, table, index)?,
+            Op::Exit => {
+                // Lanes that the guard keeps go on; else another set is taken up.
+                let stays = warp.mask & !active != 0;
+                if !warp.exit(active) {
+                    return left(warp, cx);
+                }
+                warp.pc += usize::from(stays);
+            }
+            Op::Trap => {
+                if active != 0 {
+                    let lane = active.trailing_zeros() as usize;
+                    let explanation = "the kernel gave up: a panic, an assertion or an explicit trap".to_owned();
+                    return Err(cx.fault(FaultKind::Trap, warp.pc, Who::lane(warp.index, lane), explanation));
+                }
+                warp.pc += 1;
+            }
+            Op::Barrier { .. } => {
+                if active == 0 {
+                    warp.pc += 1;
+                } else if arrive(warp, cx, active, &inst.op)? {
+                    return Ok(Stop::Barrier);
+                }
+            }
+            ref op => {
+                // Guarded off for every lane: nothing to do, and no address to look at.
+                if active == 0 || compute(warp, cx, active, op)? == Gate::Open {
+                    warp.pc += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Everything that does not change where the warp goes.
+#[inline(always)]
+fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Result<Gate, Stopped> {
+    let files = &mut warp.files;
+    let pool = &cx.grid.program.pool;
+    match *op {
+        Op::Int2 { op, width, d, a, b } => integer::int2(files, op, width, active, [d, a, b]),
+        Op::Int1 { op, width, d, a } => integer::int1(files, op, width, active, d, a),
+        Op::Count { op, width, d, a } => integer::count(files, op, width, active, d, a),
+        Op::Shift { op, width, d, a, b } => integer::shift(files, op, width, active, [d, a, b]),
+        Op::Mad { op, width, d, a, b, c } => integer::mad(files, op, width, active, [d, a, b, c]),
+        Op::MulWide { kind, d, a, b } => integer::mad_wide(files, kind, active, [d, a, b], None),
+        Op::MadWide { kind, d, a, b, c } => integer::mad_wide(files, kind, active, [d, a, b], Some(c)),
+        Op::Carry { .. } => warp.carry = integer::carry(files, op, active, warp.carry),
+        Op::BitExtract { .. } | Op::BitInsert { .. } => integer::bit_field(files, op, active),
+        Op::Permute { d, a, b, c } => files.map3_32(active, [d, a, b, c], integer::permute),
+        Op::Lop3 { table, d, a, b, c } => {
+            files.map3_32(active, [d, a, b, c], |a, b, c| integer::lop3(table, a, b, c));
+        }
+        Op::Funnel { left, clamp, d, a, b, c } => {
+            files.map3_32(active, [d, a, b, c], |a, b, c| integer::funnel(left, clamp, a, b, c));
+        }
+        Op::Dot4 { a_signed, b_signed, d, a, b, c } => {
+            files.map3_32(active, [d, a, b, c], |a, b, c| integer::dot4(a_signed, b_signed, a, b, c));
+        }
+        Op::Sad { kind, d, a, b, c } => integer::sad(files, kind, active, [d, a, b, c]),
+        Op::Mov { wide: false, d, a } => {
+            let value = *files.r32(a);
+            files.put32(d, active, &value);
+        }
+        Op::Mov { wide: true, d, a } => {
+            let value = *files.r64(a);
+            files.put64(d, active, &value);
+        }
+        Op::Pack { bits, wide, d, parts } => {
+            let mut out = [0_u64; LANES];
+            let regs = &pool[parts.start as usize..(parts.start + parts.len) as usize];
+            for (index, reg) in regs.iter().enumerate() {
+                let values = files.r32(*reg);
+                for lane in 0..LANES {
+                    out[lane] |= u64::from(values[lane]) << (usize::from(bits) * index);
+                }
+            }
+            match wide {
+                true => files.put64(d, active, &out),
+                false => files.put32(d, active, &out.map(|value| value as u32)),
+            }
+        }
+        Op::Unpack { bits, wide, parts, a } => {
+            let source = if wide { *files.r64(a) } else { files.r32(a).map(u64::from) };
+            let regs = &pool[parts.start as usize..(parts.start + parts.len) as usize];
+            let keep = u32::MAX >> (32 - u32::from(bits));
+            for (index, reg) in regs.iter().enumerate() {
+                let out = source.map(|value| (value >> (usize::from(bits) * index)) as u32 & keep);
+                files.put32(*reg, active, &out);
+            }
+        }
+        Op::Select { wide, d, a, b, p } => {
+            let p = files.pred(p);
+            if wide {
+                let mut out = *files.r64(b);
+                let a = files.r64(a);
+                for lane in 0..LANES {
+                    out[lane] = if p >> lane & 1 == 1 { a[lane] } else { out[lane] };
+                }
+                files.put64(d, active, &out);
+            } else {
+                let mut out = *files.r32(b);
+                let a = files.r32(a);
+                for lane in 0..LANES {
+                    out[lane] = if p >> lane & 1 == 1 { a[lane] } else { out[lane] };
+                }
+                files.put32(d, active, &out);
+            }
+        }
+        Op::Special { what, d } => special(warp, cx, active, what, d),
+        Op::ActiveMask { d } => files.put32(d, active, &[active; LANES]),
+        Op::PredConst { d, value } => files.put_pred(d, active, if value { ALL } else { 0 }),
+        Op::PredMov { d, a, negated } => {
+            let value = files.pred(a);
+            files.put_pred(d, active, if negated { !value } else { value });
+        }
+        Op::PredLogic { op, d, a, b } => {
+            let value = integer::logic(op, files.pred(a), files.pred(b));
+            files.put_pred(d, active, value);
+        }
+        Op::CompareInt { op, kind, d, a, b } => integer::compare(files, op, kind, active, [d, a, b]),
+        Op::CompareFloat { op, kind, flush, d, a, b } => float::compare(files, op, kind, flush, active, [d, a, b]),
+        Op::TestFloat { kind, test, d, a } => float::test(files, kind, test, active, d, a),
+        Op::Float2 { op, kind, mode, d, a, b } => float::float2(files, op, kind, mode, active, [d, a, b]),
+        Op::Float1 { op, kind, mode, d, a } => float::float1(files, op, kind, mode, active, d, a),
+        Op::Fma { kind, mode, d, a, b, c } => float::fma(files, kind, mode, active, [d, a, b, c]),
+        Op::Convert { how, reg, d, a } => convert::convert(files, how, reg, active, d, a),
+        Op::ConvertPack { to, round, relu, d, a, b } => {
+            files.map2_32(active, [d, a, b], |a, b| convert::pack(to, round, relu, a, b));
+        }
+        Op::ToGeneric { space, d, a, wide } => rebase(warp, active, d, a, wide, window(space)),
+        Op::FromGeneric { space, d, a, wide } => rebase(warp, active, d, a, wide, window(space).wrapping_neg()),
+        Op::IsSpace { space, d, a } => {
+            files.test2_64(active, [d, a, a], |a, _| access::space_of(a).0 == space);
+        }
+        Op::Load { access, regs, addr } => access::load(warp, cx, active, access, regs, addr)?,
+        Op::Store { access, regs, addr } => access::store(warp, cx, active, access, regs, addr)?,
+        Op::Atomic { .. } => atomic::atomic(warp, cx, active, op)?,
+        Op::Shuffle { mask, .. } => {
+            let (gate, members) = collective::gate(warp, cx, active, mask)?;
+            if gate == Gate::Shut {
+                return Ok(gate);
+            }
+            collective::shuffle(warp, cx, active, members, op)?;
+        }
+        Op::Vote { mask, .. } | Op::Match { mask, .. } | Op::Redux { mask, .. } | Op::Elect { mask, .. } => {
+            return group(warp, cx, active, op, mask);
+        }
+        Op::WarpSync { mask } => return collective::warp_sync(warp, cx, active, mask),
+        Op::Mma { kind, regs } => {
+            if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
+                return Ok(Gate::Shut);
+            }
+            matrix::mma(warp, cx, kind, regs)?;
+        }
+        Op::LoadMatrix { transposed, regs, addr } => {
+            if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
+                return Ok(Gate::Shut);
+            }
+            matrix::load_matrix(warp, cx, transposed, regs, addr)?;
+        }
+        Op::CopyAsync { .. } => issue::copy_async(warp, cx, active, op)?,
+        Op::CopyCommit => warp.copies.commit(active),
+        Op::CopyWait { pending, all } => copies::wait(warp, cx, active, pending, all)?,
+        Op::Fence | Op::Hint => {}
+        // The loop itself takes these.
+        Op::Join
+        | Op::Jump { .. }
+        | Op::Branch { .. }
+        | Op::BranchTable { .. }
+        | Op::Exit
+        | Op::Trap
+        | Op::Barrier { .. } => {}
+    }
+    Ok(Gate::Open)
+}
+
+#[inline(never)]
+fn group(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op, mask: Reg) -> Result<Gate, Stopped> {
+    let (gate, members) = collective::gate(warp, cx, active, mask)?;
+    if gate == Gate::Open {
+        match *op {
+            Op::Vote { .. } => collective::vote(warp, active, members, op),
+            Op::Match { .. } => collective::matching(warp, active, members, op),
+            Op::Redux { .. } => collective::redux(warp, active, members, op),
+            Op::Elect { d, p, .. } => collective::elect(warp, active, members, d, p),
+            _ => {}
+        }
+    }
+    Ok(gate)
+}
+
+fn window(space: Space) -> u64 {
+    match space {
+        Space::Shared => SHARED_WINDOW,
+        Space::Local => LOCAL_WINDOW,
+        Space::Param => PARAM_WINDOW,
+        Space::Generic | Space::Global => 0,
+    }
+}
+
+#[inline(always)]
+fn rebase(warp: &mut Warp, active: u32, d: Reg, a: Reg, wide: bool, by: u64) {
+    if wide {
+        warp.files.map1_64(active, d, a, |a| a.wrapping_add(by));
+    } else {
+        // 32-bit addresses of a window are its own already.
+        warp.files.map1_32(active, d, a, |a| a);
+    }
+}
+
+#[inline(never)]
+fn branch_table(warp: &mut Warp, cx: &mut Context<'_>, active: u32, table: u32, index: Reg) -> Result<(), Stopped> {
+    let targets = &cx.grid.program.tables[table as usize];
+    let values = *warp.files.r32(index);
+    let pc = warp.pc;
+    let mut left = active;
+    let mut parted = false;
+    while left != 0 {
+        let lane = left.trailing_zeros() as usize;
+        let Some(target) = targets.get(values[lane] as usize) else {
+            let explanation = format!("index {} of a table of {} targets", values[lane], targets.len());
+            return Err(cx.fault(FaultKind::Undefined, pc, Who::lane(warp.index, lane), explanation));
+        };
+        let mut same = 0;
+        for other in super::lanes::lanes_of(left) {
+            same |= u32::from(values[other] == values[lane]) << other;
+        }
+        left &= !same;
+        parted |= same != warp.mask;
+        warp.send(same, *target as usize);
+    }
+    cx.divergent_branches += u64::from(parted);
+    if warp.mask == 0 {
+        warp.next_set();
+    } else {
+        // Lanes that the guard kept fall through; lower sets run first.
+        warp.pc += 1;
+        warp.join(false);
+    }
+    Ok(())
+}
+
+/// No set can run on: the warp is done, or lanes wait for others that have exited.
+#[cold]
+fn left(warp: &mut Warp, cx: &Context<'_>) -> Result<Stop, Stopped> {
+    if !warp.is_stuck() {
+        return Ok(Stop::Done);
+    }
+    let (pc, mask) = warp.first_waiting().unwrap_or((warp.pc, 0));
+    let explanation = format!("lanes {mask:#010x} wait here for lanes of their warp that never come");
+    Err(cx.fault(FaultKind::Divergence, pc, Who::warp(warp.index), explanation))
+}
+
+#[cold]
+fn too_long(warp: &Warp, cx: &Context<'_>, limit: u64) -> Stopped {
+    let explanation = format!("a warp has executed {limit} instructions; a loop that never ends?");
+    cx.fault(FaultKind::InstructionLimit, warp.pc, Who::warp(warp.index), explanation)
+}
+
+/// A warp arrives at a barrier; `true` if it waits there now.
+#[inline(never)]
+fn arrive(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op) -> Result<bool, Stopped> {
+    let Op::Barrier { kind, id, count, d, p, negated, .. } = *op else { return Ok(false) };
+    // A warp arrives as a whole, also at the form that is not .aligned: its live lanes meet here first.
+    if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
+        return Ok(false);
+    }
+    let lane = active.trailing_zeros() as usize;
+    let uniform = |reg: Reg| {
+        let values = warp.files.r32(reg);
+        let same = super::lanes::lanes_of(active).all(|other| values[other] == values[lane]);
+        same.then_some(values[lane])
+    };
+    let fault = |what: String| Err(cx.fault(FaultKind::BadBarrier, warp.pc, Who::warp(warp.index), what));
+    let Some(id) = uniform(id) else { return fault("threads of one warp name different barriers".to_owned()) };
+    if id > 15 {
+        return fault(format!("barrier {id} does not exist; there are 0 to 15"));
+    }
+    let count = match count.is_none() {
+        true => None,
+        false => match uniform(count) {
+            Some(threads) if threads > 0 && threads.is_multiple_of(32) => Some(threads),
+            Some(threads) => return fault(format!("{threads} threads: the number has to be a multiple of 32")),
+            None => return fault("threads of one warp name different numbers of threads".to_owned()),
+        },
+    };
+    let votes = if p.is_none() { 0 } else { warp.files.pred(p) ^ if negated { ALL } else { 0 } };
+    warp.waiting = Some(Waiting { kind, id, count, pc: warp.pc as u32, result: (d, active), votes: votes & active });
+    warp.pc += 1;
+    Ok(true)
+}

@@ -1,0 +1,172 @@
+//! Floating-point arithmetic.
+
+use super::Lowerer;
+use super::mods::Mods;
+use crate::counters::Class;
+use crate::ir::op::{Float1, Float2, FloatMode, FloatTest, Op};
+use crate::ir::types::{FloatKind, Type};
+use crate::ptx::Result;
+use crate::ptx::ast::Operand;
+
+impl<'a> Lowerer<'_, 'a> {
+    pub(super) fn float(&mut self, name: &str, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<bool> {
+        match name {
+            "add" | "sub" | "mul" => {
+                self.round_nearest(mods)?;
+                let mode = mode(mods);
+                let op = match name {
+                    "add" => Float2::Add,
+                    "sub" => Float2::Sub,
+                    _ => Float2::Mul,
+                };
+                self.float2(op, mode, mods, operands)?;
+            }
+            "div" => {
+                // The approximate forms may differ by 2 ulp on a GPU; here they are exact.
+                if !mods.take("approx") && !mods.take("full") {
+                    self.needs_round(mods)?;
+                }
+                let mode = mode(mods);
+                self.float2(Float2::Div, mode, mods, operands)?;
+            }
+            "min" | "max" => {
+                let mode = mode(mods);
+                let nan = mods.take("NaN");
+                let op = match (name, nan) {
+                    ("min", false) => Float2::Min,
+                    ("min", true) => Float2::MinNan,
+                    (_, false) => Float2::Max,
+                    (_, true) => Float2::MaxNan,
+                };
+                self.float2(op, mode, mods, operands)?;
+            }
+            "copysign" => self.float2(Float2::CopySign, FloatMode::default(), mods, operands)?,
+            "fma" | "mad" => {
+                self.round_nearest(mods)?;
+                let mut mode = mode(mods);
+                mode.relu = mods.take("relu");
+                let ty = mods.ty()?;
+                let Some(kind) = FloatKind::of(ty) else { return mods.error("a floating-point type is needed") };
+                self.check_mode(mods, kind, mode)?;
+                let [d, a, b, c] = self.four(operands, [ty; 4])?;
+                self.emit(Op::Fma { kind, mode, d, a, b, c });
+            }
+            "neg" | "abs" => {
+                let mode = mode(mods);
+                self.float1(if name == "neg" { Float1::Neg } else { Float1::Abs }, mode, mods, operands)?;
+            }
+            "sqrt" | "rcp" => {
+                if !mods.take("approx") {
+                    self.needs_round(mods)?;
+                }
+                let mode = mode(mods);
+                self.float1(if name == "sqrt" { Float1::Sqrt } else { Float1::Rcp }, mode, mods, operands)?;
+            }
+            "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh" => {
+                if !mods.take("approx") {
+                    return mods.error(".approx is missing");
+                }
+                let op = match name {
+                    "rsqrt" => Float1::Rsqrt,
+                    "ex2" => Float1::Ex2,
+                    "lg2" => Float1::Lg2,
+                    "sin" => Float1::Sin,
+                    "cos" => Float1::Cos,
+                    _ => Float1::Tanh,
+                };
+                let mode = mode(mods);
+                self.float1(op, mode, mods, operands)?;
+            }
+            "testp" => {
+                let test = mods.one_of(&[
+                    ("finite", FloatTest::Finite),
+                    ("infinite", FloatTest::Infinite),
+                    ("number", FloatTest::Number),
+                    ("notanumber", FloatTest::NotANumber),
+                    ("normal", FloatTest::Normal),
+                    ("subnormal", FloatTest::Subnormal),
+                ])?;
+                let ty = mods.ty()?;
+                let Some(kind) = FloatKind::of(ty).filter(|_| ty.bytes() >= 4) else {
+                    return mods.error("the type has to be .f32 or .f64");
+                };
+                self.count(operands, 2..=2)?;
+                let (d, a) = (self.dst(&operands[0], Type::Pred)?, self.src(&operands[1], ty)?);
+                self.emit(Op::TestFloat { kind, test, d, a });
+            }
+            _ => return Ok(false),
+        }
+        Ok(self.counts_as(Class::Float))
+    }
+
+    /// `.rn` or nothing; the directed roundings are refused.
+    fn round_nearest(&self, mods: &mut Mods<'_>) -> Result<()> {
+        mods.take("rn");
+        for round in ["rz", "rm", "rp"] {
+            if mods.has(round) {
+                return mods.error(format!("the rounding .{round} is not supported here, .rn is"));
+            }
+        }
+        Ok(())
+    }
+
+    fn needs_round(&self, mods: &mut Mods<'_>) -> Result<()> {
+        if mods.take("rn") { Ok(()) } else { mods.error(".rn is missing; no other rounding is supported here") }
+    }
+
+    fn check_mode(&self, mods: &Mods<'_>, kind: FloatKind, mode: FloatMode) -> Result<()> {
+        let half = !matches!(kind, FloatKind::F32 | FloatKind::F64);
+        let flushes = !matches!(kind, FloatKind::F64 | FloatKind::BF16 | FloatKind::BF16x2);
+        if mode.flush && !flushes {
+            return mods.error(".ftz does not go with this type");
+        }
+        if mode.saturate && kind == FloatKind::F64 {
+            return mods.error(".sat does not go with this type");
+        }
+        if mode.relu && !half {
+            return mods.error(".relu needs a 16-bit type");
+        }
+        Ok(())
+    }
+
+    fn float2(&mut self, op: Float2, mode: FloatMode, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        let ty = mods.ty()?;
+        let Some(kind) = FloatKind::of(ty) else { return mods.error("a floating-point type is needed") };
+        let word = matches!(kind, FloatKind::F32 | FloatKind::F64);
+        if !word && matches!(op, Float2::Div | Float2::CopySign) {
+            return mods.error("this type is not supported");
+        }
+        if mode.saturate && matches!(op, Float2::Div | Float2::Min | Float2::Max | Float2::MinNan | Float2::MaxNan) {
+            return mods.error(".sat is not supported here");
+        }
+        self.check_mode(mods, kind, mode)?;
+        self.count(operands, 3..=3)?;
+        let d = self.dst(&operands[0], ty)?;
+        let (a, b) = (self.src(&operands[1], ty)?, self.src(&operands[2], ty)?);
+        self.emit(Op::Float2 { op, kind, mode, d, a, b });
+        Ok(())
+    }
+
+    fn float1(&mut self, op: Float1, mode: FloatMode, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        let ty = mods.ty()?;
+        let Some(kind) = FloatKind::of(ty) else { return mods.error("a floating-point type is needed") };
+        let fits = match op {
+            Float1::Neg | Float1::Abs => true,
+            Float1::Sqrt | Float1::Rcp | Float1::Rsqrt => matches!(kind, FloatKind::F32 | FloatKind::F64),
+            Float1::Ex2 | Float1::Tanh => kind != FloatKind::F64,
+            Float1::Lg2 | Float1::Sin | Float1::Cos => kind == FloatKind::F32,
+        };
+        if !fits || mode.saturate {
+            return mods.error("this type or .sat is not supported here");
+        }
+        self.check_mode(mods, kind, mode)?;
+        self.count(operands, 2..=2)?;
+        let (d, a) = (self.dst(&operands[0], ty)?, self.src(&operands[1], ty)?);
+        self.emit(Op::Float1 { op, kind, mode, d, a });
+        Ok(())
+    }
+}
+
+fn mode(mods: &mut Mods<'_>) -> FloatMode {
+    FloatMode { flush: mods.take("ftz"), saturate: mods.take("sat"), relu: false }
+}

@@ -1,0 +1,245 @@
+//! Loads, stores, atomics and asynchronous copies.
+
+use super::Lowerer;
+use super::mods::Mods;
+use crate::counters::Class;
+use crate::ir::op::{Access, Addr, Atomic, List, Op, Reg};
+use crate::ir::types::{Extend, Space, Type, Width};
+use crate::ptx::Result;
+use crate::ptx::ast::Operand;
+
+const SPACES: [(&str, Space); 9] = [
+    ("global", Space::Global),
+    ("const", Space::Global),
+    ("shared", Space::Shared),
+    ("shared::cta", Space::Shared),
+    ("shared::cluster", Space::Shared),
+    ("local", Space::Local),
+    ("param", Space::Param),
+    ("param::entry", Space::Param),
+    ("param::func", Space::Param),
+];
+
+/// Which cache keeps a line and for how long: hints that do not change what is loaded.
+const CACHE_HINTS: [&str; 17] = [
+    "ca",
+    "cg",
+    "cs",
+    "lu",
+    "cv",
+    "wb",
+    "wt",
+    "nc",
+    "L1::evict_normal",
+    "L1::evict_unchanged",
+    "L1::evict_first",
+    "L1::evict_last",
+    "L1::no_allocate",
+    "L2::evict_first",
+    "L2::64B",
+    "L2::128B",
+    "L2::256B",
+];
+
+const SCOPES: [(&str, ()); 4] = [("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())];
+
+impl<'a> Lowerer<'_, 'a> {
+    pub(super) fn memory(&mut self, name: &str, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<bool> {
+        match name {
+            "ld" | "st" => self.load_store(name == "ld", mods, operands)?,
+            "atom" | "red" => self.atomic(name == "atom", mods, operands)?,
+            "prefetch" | "prefetchu" => {
+                let (_, space) = self.space(mods);
+                mods.one_of(&[("L1", ()), ("L2", ())])?;
+                self.count(operands, 1..=1)?;
+                self.address(&operands[0], space)?;
+                self.emit(Op::Hint);
+                self.class = Class::Global;
+            }
+            "cp" if mods.take("async") => self.copy_async(mods, operands)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn space(&self, mods: &mut Mods<'_>) -> (bool, Space) {
+        let found = mods.maybe(&SPACES);
+        (found.is_some(), found.unwrap_or(Space::Generic))
+    }
+
+    /// `.volatile`, `.relaxed.gpu` and the like; true if the access may be meant for other threads at once.
+    fn strength(&self, mods: &mut Mods<'_>, orders: &[(&str, bool)]) -> bool {
+        let strong = mods.maybe(orders).unwrap_or(false);
+        mods.maybe(&SCOPES);
+        strong
+    }
+
+    fn load_store(&mut self, load: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        let order = if load { "acquire" } else { "release" };
+        let strong = self.strength(mods, &[("weak", false), ("volatile", true), ("relaxed", true), (order, true)]);
+        let (_, space) = self.space(mods);
+        while mods.find(|part| CACHE_HINTS.contains(&part).then_some(())).is_some() {}
+        let count = mods.maybe(&[("v2", 2), ("v4", 4), ("v8", 8)]).unwrap_or(1);
+        let ty = mods.ty()?;
+        if ty == Type::Pred || ty.bytes() == 16 {
+            return mods.error("this type is not supported");
+        }
+        if count as u32 * ty.bytes() > 32 {
+            return mods.error("a vector of more than 32 bytes");
+        }
+        self.count(operands, 2..=2)?;
+        let (value, at) = if load { (&operands[0], &operands[1]) } else { (&operands[1], &operands[0]) };
+        let (addr, space) = self.address(at, space)?;
+        let (regs, reg) = self.values(mods, load, value, ty, count)?;
+        let extend = if ty.is_signed() { Extend::Sign } else { Extend::Zero };
+        let access = Access { space, bytes: ty.bytes() as u8, extend, reg, strong };
+        self.class = class_of(space);
+        if !load && space == Space::Param {
+            return mods.error("a kernel's parameters cannot be written");
+        }
+        self.emit(if load { Op::Load { access, regs, addr } } else { Op::Store { access, regs, addr } });
+        Ok(())
+    }
+
+    /// The registers of a load or store; those of one instruction must have the same width.
+    fn values(
+        &mut self,
+        mods: &Mods<'_>,
+        load: bool,
+        operand: &Operand<'a>,
+        ty: Type,
+        count: usize,
+    ) -> Result<(List, Width)> {
+        let items = self.vector(operand, count)?;
+        let mut regs = Vec::with_capacity(count);
+        let mut width = None;
+        for item in items {
+            let (reg, found) = match item {
+                Operand::Name("_") if load => (self.fresh(ty.file()), None),
+                Operand::Name(name) => {
+                    let (reg, declared) = self.declared(name)?;
+                    if declared.bytes() < ty.bytes() {
+                        return mods.error(format!("{name} is narrower than the type"));
+                    }
+                    (reg, declared.width())
+                }
+                _ if load => return mods.error("the result has to be a register"),
+                // Constants of a byte come in the 16-bit form.
+                _ => (self.src(item, if ty.bytes() == 1 { Type::B16 } else { ty })?, None),
+            };
+            if let (Some(found), Some(width)) = (found, width)
+                && found != width
+            {
+                return mods.error("the registers of a vector must have one width");
+            }
+            width = width.or(found);
+            regs.push(reg);
+        }
+        let natural = ty.width().unwrap_or(Width::W16);
+        let width = width.unwrap_or(natural);
+        if width == Width::W64 && ty.bytes() < 8 && regs.iter().any(|reg| reg.0 & Reg::CONSTANT != 0) {
+            return mods.error("constants and 64-bit registers cannot be mixed here");
+        }
+        Ok((self.list(&regs), width))
+    }
+
+    fn atomic(&mut self, returns: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        let orders = [("relaxed", true), ("acquire", true), ("release", true), ("acq_rel", true)];
+        self.strength(mods, &orders);
+        let (_, space) = self.space(mods);
+        let op = mods.one_of(&[
+            ("add", Atomic::Add),
+            ("min", Atomic::Min),
+            ("max", Atomic::Max),
+            ("and", Atomic::And),
+            ("or", Atomic::Or),
+            ("xor", Atomic::Xor),
+            ("exch", Atomic::Exch),
+            ("cas", Atomic::Cas),
+            ("inc", Atomic::Inc),
+            ("dec", Atomic::Dec),
+        ])?;
+        let ty = mods.ty()?;
+        let fits = match op {
+            Atomic::Add => matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::S64 | Type::F32 | Type::F64),
+            Atomic::Min | Atomic::Max => matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::S64),
+            Atomic::Inc | Atomic::Dec => ty == Type::U32,
+            _ => ty.is_bits() && matches!(ty.bytes(), 4 | 8),
+        };
+        if !fits || (!returns && matches!(op, Atomic::Exch | Atomic::Cas)) {
+            return mods.error("this operation does not go with this type");
+        }
+        if !matches!(space, Space::Generic | Space::Global | Space::Shared) {
+            return mods.error("this state space has no atomics");
+        }
+        let first = usize::from(returns);
+        let extra = usize::from(op == Atomic::Cas);
+        self.count(operands, first + 2 + extra..=first + 2 + extra)?;
+        let d = if returns { self.dst(&operands[0], ty)? } else { Reg::NONE };
+        let (addr, space) = self.address(&operands[first], space)?;
+        let b = self.src(&operands[first + 1], ty)?;
+        let c = if extra == 1 { self.src(&operands[first + 2], ty)? } else { Reg::NONE };
+        // Sums of floats, exchanges and returned values show the order of the blocks; integer sums do not.
+        self.order_matters |= space != Space::Shared && (returns || ty.is_float());
+        self.class = class_of(space);
+        self.emit(Op::Atomic { op, ty, space, d, addr, b, c });
+        Ok(())
+    }
+
+    fn copy_async(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        self.class = Class::Sync;
+        if mods.take("commit_group") {
+            self.count(operands, 0..=0)?;
+            self.emit(Op::CopyCommit);
+            return Ok(());
+        }
+        if mods.take("wait_all") {
+            self.count(operands, 0..=0)?;
+            self.emit(Op::CopyWait { pending: 0, all: true });
+            return Ok(());
+        }
+        if mods.take("wait_group") {
+            self.count(operands, 1..=1)?;
+            let pending = self.fixed(&operands[0], u32::MAX)?;
+            self.emit(Op::CopyWait { pending, all: false });
+            return Ok(());
+        }
+        let all_levels = mods.one_of(&[("ca", true), ("cg", false)])?;
+        if !(mods.take("shared") || mods.take("shared::cta")) || !mods.take("global") {
+            return mods.error("only copies from .global to .shared are supported");
+        }
+        while mods.find(|part| CACHE_HINTS.contains(&part).then_some(())).is_some() {}
+        self.count(operands, 3..=4)?;
+        let bytes = self.fixed(&operands[2], 16)? as u8;
+        if !matches!(bytes, 4 | 8 | 16) || (!all_levels && bytes != 16) {
+            return mods.error("the size has to be 4, 8 or 16 bytes, and 16 with .cg");
+        }
+        let (target, _) = self.address(&operands[0], Space::Shared)?;
+        let (source, _) = self.address(&operands[1], Space::Global)?;
+        let (mut source_bytes, mut ignore) = (Reg::NONE, Reg::NONE);
+        match operands.get(3) {
+            Some(Operand::Name(name)) if self.declared(name)?.1 == Type::Pred => {
+                ignore = self.register(name, Type::Pred)?;
+            }
+            Some(Operand::Not(_)) => ignore = self.plain_pred(&operands[3])?,
+            Some(operand) => source_bytes = self.src(operand, Type::U32)?,
+            None => {}
+        }
+        self.class = Class::Global;
+        self.emit(Op::CopyAsync { bytes, target, source, source_bytes, ignore });
+        Ok(())
+    }
+
+    /// An address with its offset in a register: where an operation takes no offset.
+    pub(super) fn plain_address(&mut self, operand: &Operand<'a>, space: Space) -> Result<Addr> {
+        Ok(self.address(operand, space)?.0)
+    }
+}
+
+fn class_of(space: Space) -> Class {
+    match space {
+        Space::Generic | Space::Global => Class::Global,
+        Space::Shared => Class::Shared,
+        Space::Local | Space::Param => Class::Local,
+    }
+}

@@ -1,0 +1,73 @@
+//! Barriers and fences.
+
+use super::Lowerer;
+use super::mods::Mods;
+use crate::counters::Class;
+use crate::ir::op::{BarrierKind, Op, Reg};
+use crate::ir::types::Type;
+use crate::ptx::Result;
+use crate::ptx::ast::Operand;
+
+impl<'a> Lowerer<'_, 'a> {
+    pub(super) fn sync(&mut self, name: &str, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<bool> {
+        match name {
+            "bar" if mods.take("warp") => {
+                mods.one_of(&[("sync", ())])?;
+                self.count(operands, 1..=1)?;
+                let mask = self.src(&operands[0], Type::B32)?;
+                self.emit(Op::WarpSync { mask });
+            }
+            "bar" | "barrier" => self.barrier(mods, operands)?,
+            "membar" => {
+                mods.one_of(&[("cta", ()), ("gl", ()), ("sys", ())])?;
+                self.count(operands, 0..=0)?;
+                self.emit(Op::Fence);
+            }
+            "fence" => {
+                mods.maybe(&[("sc", ()), ("acq_rel", ()), ("acquire", ()), ("release", ())]);
+                mods.one_of(&[("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())])?;
+                self.count(operands, 0..=0)?;
+                self.emit(Op::Fence);
+            }
+            "nanosleep" => {
+                if mods.ty()? != Type::U32 {
+                    return mods.error("the type has to be .u32");
+                }
+                self.count(operands, 1..=1)?;
+                self.src(&operands[0], Type::U32)?;
+                self.emit(Op::Hint);
+            }
+            _ => return Ok(false),
+        }
+        Ok(self.counts_as(Class::Sync))
+    }
+
+    fn barrier(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        // A warp arrives as a whole in either form, which is stricter than `barrier` without `.aligned` asks.
+        mods.take("aligned");
+        mods.take("cta");
+        let action = mods.one_of(&[("sync", 0), ("arrive", 1), ("red", 2)])?;
+        if action != 2 {
+            self.count(operands, 1 + action..=2)?;
+            let id = self.src(&operands[0], Type::U32)?;
+            let count = operands.get(1).map_or(Ok(Reg::NONE), |operand| self.src(operand, Type::U32))?;
+            let kind = if action == 0 { BarrierKind::Sync } else { BarrierKind::Arrive };
+            self.emit(Op::Barrier { kind, id, count, d: Reg::NONE, p: Reg::NONE, negated: false });
+            return Ok(());
+        }
+        let kind =
+            mods.one_of(&[("popc", BarrierKind::RedPopc), ("and", BarrierKind::RedAnd), ("or", BarrierKind::RedOr)])?;
+        let ty = mods.ty()?;
+        let wanted = if kind == BarrierKind::RedPopc { Type::U32 } else { Type::Pred };
+        if ty != wanted {
+            return mods.error("the type does not go with this reduction");
+        }
+        self.count(operands, 3..=4)?;
+        let d = self.dst(&operands[0], ty)?;
+        let id = self.src(&operands[1], Type::U32)?;
+        let count = if operands.len() == 4 { self.src(&operands[2], Type::U32)? } else { Reg::NONE };
+        let (p, negated) = self.pred(&operands[operands.len() - 1])?;
+        self.emit(Op::Barrier { kind, id, count, d, p, negated });
+        Ok(())
+    }
+}
