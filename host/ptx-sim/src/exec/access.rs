@@ -44,7 +44,6 @@ pub(super) fn space_of(address: u64) -> (Space, u64) {
 }
 
 /// Splits a generic access by state space: calls `each` with the lanes of each, addresses made its own.
-#[inline(always)]
 pub(super) fn by_space(
     mask: u32,
     addresses: &Lanes64,
@@ -67,19 +66,6 @@ pub(super) fn by_space(
     Ok(())
 }
 
-macro_rules! by_width {
-    ($width:expr, $call:ident ( $($arg:expr),* )) => {
-        match $width {
-            1 => $call::<1>($($arg),*),
-            2 => $call::<2>($($arg),*),
-            4 => $call::<4>($($arg),*),
-            8 => $call::<8>($($arg),*),
-            16 => $call::<16>($($arg),*),
-            _ => $call::<32>($($arg),*),
-        }
-    };
-}
-
 #[inline(always)]
 pub(super) fn load(
     warp: &mut Warp,
@@ -96,7 +82,11 @@ pub(super) fn load(
         // Flags in shared memory order warps in a way that barrier intervals do not see.
         cx.race.give_up();
     }
-    by_width!(width, load_from(warp, cx, mask, access.space, &at, &mut stage))?;
+    match access.space {
+        Space::Global => global::load(warp, cx, mask, &at, width, &mut stage)?,
+        Space::Shared => shared::load(warp, cx, mask, &at, width, &mut stage)?,
+        space => load_elsewhere(warp, cx, mask, space, &at, width, &mut stage)?,
+    }
     let bytes = usize::from(access.bytes);
     for index in 0..regs.len as usize {
         let reg = cx.grid.program.pool[regs.start as usize + index];
@@ -105,26 +95,24 @@ pub(super) fn load(
     Ok(())
 }
 
-#[inline(always)]
-fn load_from<const WIDTH: usize>(
+#[inline(never)]
+fn load_elsewhere(
     warp: &Warp,
     cx: &mut Context<'_>,
     mask: u32,
     space: Space,
     at: &Lanes64,
+    width: usize,
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
-    let pc = warp.pc;
     match space {
-        Space::Global => global::load::<WIDTH>(warp, cx, pc, mask, at, stage),
-        Space::Shared => shared::load::<WIDTH>(warp, cx, pc, mask, at, stage),
-        Space::Param => load_param(warp, cx, mask, at, WIDTH, stage),
-        Space::Local => load_local(warp, cx, mask, at, WIDTH, stage),
-        Space::Generic => by_space(mask, at, |space, mask, at| match space {
-            Space::Shared => shared::load::<WIDTH>(warp, cx, pc, mask, at, stage),
-            Space::Param => load_param(warp, cx, mask, at, WIDTH, stage),
-            Space::Local => load_local(warp, cx, mask, at, WIDTH, stage),
-            _ => global::load::<WIDTH>(warp, cx, pc, mask, at, stage),
+        Space::Param => load_param(warp, cx, mask, at, width, stage),
+        Space::Local => load_local(warp, cx, mask, at, width, stage),
+        _ => by_space(mask, at, |space, mask, at| match space {
+            Space::Shared => shared::load(warp, cx, mask, at, width, stage),
+            Space::Param => load_param(warp, cx, mask, at, width, stage),
+            Space::Local => load_local(warp, cx, mask, at, width, stage),
+            _ => global::load(warp, cx, mask, at, width, stage),
         }),
     }
 }
@@ -273,7 +261,11 @@ pub(super) fn store(
     if access.strong && access.space != Space::Global {
         cx.race.give_up();
     }
-    by_width!(width, store_to(warp, cx, mask, access.space, &at, &stage))
+    match access.space {
+        Space::Global => global::store(warp, cx, mask, &at, width, &stage),
+        Space::Shared => shared::store(warp, cx, mask, &at, width, &stage),
+        space => store_elsewhere(warp, cx, mask, space, &at, width, &stage),
+    }
 }
 
 #[inline(always)]
@@ -284,31 +276,29 @@ fn put_stage<const BYTES: usize>(stage: &mut Stage, width: usize, start: usize, 
     }
 }
 
-#[inline(always)]
-fn store_to<const WIDTH: usize>(
+#[inline(never)]
+fn store_elsewhere(
     warp: &mut Warp,
     cx: &mut Context<'_>,
     mask: u32,
     space: Space,
     at: &Lanes64,
+    width: usize,
     stage: &Stage,
 ) -> Result<(), Stopped> {
-    let pc = warp.pc;
-    match space {
-        Space::Global => global::store::<WIDTH>(warp, cx, pc, mask, at, stage),
-        Space::Shared => shared::store::<WIDTH>(warp, cx, pc, mask, at, stage),
-        Space::Local => store_local(warp, cx, mask, at, WIDTH, stage),
-        _ => by_space(mask, at, |space, mask, at| match space {
-            Space::Shared => shared::store::<WIDTH>(warp, cx, pc, mask, at, stage),
-            Space::Local => store_local(warp, cx, mask, at, WIDTH, stage),
-            Space::Param => {
-                let lane = mask.trailing_zeros() as usize;
-                let who = Who::access(warp.index, lane, at[lane], WIDTH);
-                Err(cx.fault(FaultKind::OutOfBounds, pc, who, "a kernel cannot write its parameters".to_owned()))
-            }
-            _ => global::store::<WIDTH>(warp, cx, pc, mask, at, stage),
-        }),
+    if space == Space::Local {
+        return store_local(warp, cx, mask, at, width, stage);
     }
+    by_space(mask, at, |space, mask, at| match space {
+        Space::Shared => shared::store(warp, cx, mask, at, width, stage),
+        Space::Local => store_local(warp, cx, mask, at, width, stage),
+        Space::Param => {
+            let lane = mask.trailing_zeros() as usize;
+            let who = Who::access(warp.index, lane, at[lane], width);
+            Err(cx.fault(FaultKind::OutOfBounds, warp.pc, who, "a kernel cannot write its parameters".to_owned()))
+        }
+        _ => global::store(warp, cx, mask, at, width, stage),
+    })
 }
 
 fn store_local(

@@ -90,6 +90,12 @@ fn int_to_int(files: &mut Files, from: Type, to: Type, saturate: bool, reg: Widt
             _ => {}
         }
     }
+    int_to_int_slowly(files, (from, to, saturate), reg, mask, d, a);
+}
+
+#[inline(never)]
+fn int_to_int_slowly(files: &mut Files, how: (Type, Type, bool), reg: Width, mask: u32, d: Reg, a: Reg) {
+    let (from, to, saturate) = how;
     let (least, most) = range(to);
     let mut out = [0; LANES];
     for (lane, slot) in out.iter_mut().enumerate() {
@@ -151,7 +157,7 @@ pub(super) fn rounded_integer(value: f64, from: FloatKind, to: Type, round: Roun
     (to_integral(value, round) as i128).clamp(least, most)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn float_to_int(files: &mut Files, how: Convert, reg: Width, mask: u32, d: Reg, a: Reg) {
     let Convert::FloatToInt { from, to, round, flush } = how else { return };
     let mut out = [0; LANES];
@@ -163,7 +169,7 @@ fn float_to_int(files: &mut Files, how: Convert, reg: Width, mask: u32, d: Reg, 
     put(files, reg, mask, d, &out);
 }
 
-#[inline(always)]
+#[inline(never)]
 fn int_to_float(files: &mut Files, from: Type, to: FloatKind, mask: u32, d: Reg, a: Reg) {
     let mut out = [0; LANES];
     for (lane, slot) in out.iter_mut().enumerate() {
@@ -190,7 +196,7 @@ fn f64_to_f32_down(value: f64) -> f32 {
     f32::from_bits(nearest.to_bits() - 1)
 }
 
-#[inline(always)]
+#[inline(never)]
 #[expect(clippy::too_many_arguments, reason = "the fields of one operation")]
 fn float_to_float(
     files: &mut Files,

@@ -241,6 +241,13 @@ pub(super) fn float1(files: &mut Files, op: Float1, kind: FloatKind, mode: Float
         // Sign operations keep the payload of a NaN: they are operations on bits.
         (FloatKind::F32, Float1::Neg) if !mode.flush => files.map1_32(mask, d, a, |a| a ^ 0x8000_0000),
         (FloatKind::F32, Float1::Abs) if !mode.flush => files.map1_32(mask, d, a, |a| a & 0x7FFF_FFFF),
+        _ => float1_slowly(files, op, kind, mode, mask, [d, a]),
+    }
+}
+
+#[inline(never)]
+fn float1_slowly(files: &mut Files, op: Float1, kind: FloatKind, mode: FloatMode, mask: u32, [d, a]: [Reg; 2]) {
+    match (kind, op) {
         (FloatKind::F32, _) => files.map1_32(mask, d, a, |a| {
             let a = f32::from_bits(a);
             let value = unary32(op, if mode.flush { flush32(a) } else { a });
@@ -270,6 +277,14 @@ pub(super) fn fma(files: &mut Files, kind: FloatKind, mode: FloatMode, mask: u32
         FloatKind::F32 if mode == FloatMode::default() => {
             files.map3_32(mask, regs, |a, b, c| canonical32(f(a).mul_add(f(b), f(c))));
         }
+        _ => fma_slowly(files, kind, mode, mask, regs),
+    }
+}
+
+#[inline(never)]
+fn fma_slowly(files: &mut Files, kind: FloatKind, mode: FloatMode, mask: u32, regs: [Reg; 4]) {
+    let f = f32::from_bits;
+    match kind {
         FloatKind::F32 => files.map3_32(mask, regs, |a, b, c| {
             let flush = |v: f32| if mode.flush { flush32(v) } else { v };
             let value = flush(flush(f(a)).mul_add(flush(f(b)), flush(f(c))));
@@ -312,14 +327,23 @@ fn holds<T: PartialOrd>(op: Compare, a: T, b: T) -> bool {
 pub(super) fn compare(files: &mut Files, op: Compare, kind: FloatKind, flush: bool, mask: u32, regs: [Reg; 3]) {
     let f = f32::from_bits;
     match kind {
-        FloatKind::F32 if flush => files.test2_32(mask, regs, |a, b| holds(op, flush32(f(a)), flush32(f(b)))),
-        FloatKind::F32 => match op {
+        FloatKind::F32 if !flush => match op {
             // The common ones on their own, so that each is one vector comparison.
             Compare::Eq => files.test2_32(mask, regs, |a, b| f(a) == f(b)),
             Compare::Lt => files.test2_32(mask, regs, |a, b| f(a) < f(b)),
             Compare::Gt => files.test2_32(mask, regs, |a, b| f(a) > f(b)),
-            _ => files.test2_32(mask, regs, |a, b| holds(op, f(a), f(b))),
+            _ => compare_slowly(files, op, kind, flush, mask, regs),
         },
+        _ => compare_slowly(files, op, kind, flush, mask, regs),
+    }
+}
+
+#[inline(never)]
+fn compare_slowly(files: &mut Files, op: Compare, kind: FloatKind, flush: bool, mask: u32, regs: [Reg; 3]) {
+    let f = f32::from_bits;
+    match kind {
+        FloatKind::F32 if flush => files.test2_32(mask, regs, |a, b| holds(op, flush32(f(a)), flush32(f(b)))),
+        FloatKind::F32 => files.test2_32(mask, regs, |a, b| holds(op, f(a), f(b))),
         FloatKind::F64 => files.test2_64(mask, regs, |a, b| holds(op, f64::from_bits(a), f64::from_bits(b))),
         _ => {
             let format = format(kind);
@@ -332,7 +356,7 @@ pub(super) fn compare(files: &mut Files, op: Compare, kind: FloatKind, flush: bo
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn test(files: &mut Files, kind: FloatKind, test: FloatTest, mask: u32, d: Reg, a: Reg) {
     let class = |class: std::num::FpCategory| {
         use std::num::FpCategory::{Infinite, Nan, Normal, Subnormal};

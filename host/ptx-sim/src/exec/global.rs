@@ -25,16 +25,22 @@ pub(crate) fn pattern(mask: u32, addresses: &Lanes64, width: usize) -> Pattern {
     if mask != ALL {
         return Pattern::Scattered;
     }
+    // The first step decides which of the two it can be; differences are gathered without branches.
     let first = addresses[0];
-    let (mut same, mut next) = (true, true);
-    for lane in 0..LANES {
-        same &= addresses[lane] == first;
-        next &= addresses[lane] == first.wrapping_add((lane * width) as u64);
+    let step = addresses[1].wrapping_sub(first);
+    if step != 0 && step != width as u64 {
+        return Pattern::Scattered;
     }
-    match (same, next) {
-        (true, _) => Pattern::Uniform,
-        (_, true) => Pattern::Contiguous,
-        _ => Pattern::Scattered,
+    let mut difference = 0;
+    let mut expected = first;
+    for address in addresses {
+        difference |= address ^ expected;
+        expected = expected.wrapping_add(step);
+    }
+    match (difference == 0, step == 0) {
+        (false, _) => Pattern::Scattered,
+        (true, true) => Pattern::Uniform,
+        (true, false) => Pattern::Contiguous,
     }
 }
 
@@ -91,32 +97,28 @@ pub(crate) fn read_lane(
     }
 }
 
-/// Loads `WIDTH` bytes for each lane of `mask`.
-#[inline(always)]
-pub(crate) fn load<const WIDTH: usize>(
+/// Loads `width` bytes (a power of two up to 32) for each lane of `mask`.
+pub(crate) fn load(
     warp: &Warp,
     cx: &mut Context<'_>,
-    pc: usize,
     mask: u32,
     addresses: &Lanes64,
+    width: usize,
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
-    let first = addresses[0];
-    if first.is_multiple_of(WIDTH as u64) {
-        match pattern(mask, addresses, WIDTH) {
+    let (pc, first) = (warp.pc, addresses[0]);
+    if first.is_multiple_of(width as u64) {
+        match pattern(mask, addresses, width) {
             Pattern::Contiguous => {
-                if let Some((found, offset)) = lookup(cx, pc, first, LANES * WIDTH) {
-                    found.read(offset, &mut stage[..LANES * WIDTH]);
+                if let Some((found, offset)) = lookup(cx, pc, first, LANES * width) {
+                    found.read(offset, &mut stage[..LANES * width]);
                     return Ok(());
                 }
             }
             Pattern::Uniform => {
-                if let Some((found, offset)) = lookup(cx, pc, first, WIDTH) {
-                    let (source, _) = stage.split_at_mut(WIDTH);
-                    found.read(offset, source);
-                    for lane in 1..LANES {
-                        stage.copy_within(0..WIDTH, lane * WIDTH);
-                    }
+                if let Some((found, offset)) = lookup(cx, pc, first, width) {
+                    found.read(offset, &mut stage[..width]);
+                    repeat(stage, width);
                     return Ok(());
                 }
             }
@@ -125,53 +127,53 @@ pub(crate) fn load<const WIDTH: usize>(
     }
     for lane in lanes_of(mask) {
         let address = addresses[lane];
-        if !address.is_multiple_of(WIDTH as u64) {
-            return Err(misaligned(cx, warp, pc, lane, address, WIDTH));
+        if !address.is_multiple_of(width as u64) {
+            return Err(misaligned(cx, warp, pc, lane, address, width));
         }
-        let Some((found, offset)) = lookup(cx, pc, address, WIDTH) else {
-            return Err(out_of_bounds(cx, warp, pc, lane, address, WIDTH));
+        let Some((found, offset)) = lookup(cx, pc, address, width) else {
+            return Err(out_of_bounds(cx, warp, pc, lane, address, width));
         };
-        // An aligned access of a power of two never crosses a chunk.
-        let (source, _) = found.readable(offset);
-        // SAFETY: `lookup` has checked that `WIDTH` bytes lie in the allocation; they lie in one chunk. A kernel
-        // that races on them races here too; bytes have no invalid values.
-        let bytes = unsafe { source.cast::<[u8; WIDTH]>().read_unaligned() };
-        stage[lane * WIDTH..(lane + 1) * WIDTH].copy_from_slice(&bytes);
+        found.read(offset, &mut stage[lane * width..(lane + 1) * width]);
     }
     Ok(())
 }
 
-/// Stores `WIDTH` bytes for each lane of `mask`; of lanes that share an address the highest wins.
-#[inline(always)]
-pub(crate) fn store<const WIDTH: usize>(
+/// Gives all lanes what lane 0 has.
+pub(crate) fn repeat(stage: &mut Stage, width: usize) {
+    let mut done = width;
+    while done < LANES * width {
+        stage.copy_within(0..done, done);
+        done *= 2;
+    }
+}
+
+/// Stores `width` bytes (a power of two up to 32) for each lane of `mask`; of lanes that share an address the
+/// highest wins.
+pub(crate) fn store(
     warp: &Warp,
     cx: &mut Context<'_>,
-    pc: usize,
     mask: u32,
     addresses: &Lanes64,
+    width: usize,
     stage: &Stage,
 ) -> Result<(), Stopped> {
-    let first = addresses[0];
-    if first.is_multiple_of(WIDTH as u64)
-        && pattern(mask, addresses, WIDTH) == Pattern::Contiguous
-        && let Some((found, offset)) = lookup(cx, pc, first, LANES * WIDTH)
+    let (pc, first) = (warp.pc, addresses[0]);
+    if first.is_multiple_of(width as u64)
+        && pattern(mask, addresses, width) == Pattern::Contiguous
+        && let Some((found, offset)) = lookup(cx, pc, first, LANES * width)
     {
-        found.write(offset, &stage[..LANES * WIDTH]);
+        found.write(offset, &stage[..LANES * width]);
         return Ok(());
     }
     for lane in lanes_of(mask) {
         let address = addresses[lane];
-        if !address.is_multiple_of(WIDTH as u64) {
-            return Err(misaligned(cx, warp, pc, lane, address, WIDTH));
+        if !address.is_multiple_of(width as u64) {
+            return Err(misaligned(cx, warp, pc, lane, address, width));
         }
-        let Some((found, offset)) = lookup(cx, pc, address, WIDTH) else {
-            return Err(out_of_bounds(cx, warp, pc, lane, address, WIDTH));
+        let Some((found, offset)) = lookup(cx, pc, address, width) else {
+            return Err(out_of_bounds(cx, warp, pc, lane, address, width));
         };
-        let mut bytes = [0; WIDTH];
-        bytes.copy_from_slice(&stage[lane * WIDTH..(lane + 1) * WIDTH]);
-        let (target, _) = found.writable(offset);
-        // SAFETY: as in `load`.
-        unsafe { target.cast::<[u8; WIDTH]>().write_unaligned(bytes) };
+        found.write(offset, &stage[lane * width..(lane + 1) * width]);
     }
     Ok(())
 }

@@ -146,7 +146,7 @@ fn count_of(op: Count, value: u64, bits: u32) -> u32 {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn count(files: &mut Files, op: Count, width: Width, mask: u32, d: Reg, a: Reg) {
     let mut out = [0; LANES];
     if width == Width::W64 {
@@ -269,7 +269,7 @@ pub(super) fn mad_wide(files: &mut Files, kind: IntKind, mask: u32, [d, a, b]: [
 }
 
 /// `add.cc` and its like; returns the carry flags of all lanes.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn carry(files: &mut Files, op: &Op, mask: u32, flags: u32) -> u32 {
     let Op::Carry { subtract, width, carry_in, carry_out, d, a, b } = *op else { return flags };
     let mut new = flags;
@@ -328,7 +328,7 @@ fn insert(a: u64, b: u64, bits: u32, pos: u32, len: u32) -> u64 {
     (((u128::from(b) & !field) | ((u128::from(a) << pos) & field)) & ((1_u128 << bits) - 1)) as u64
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn bit_field(files: &mut Files, op: &Op, mask: u32) {
     match *op {
         Op::BitExtract { signed, width: Width::W64, d, a, b, c } => {
@@ -407,7 +407,7 @@ pub(super) fn dot4(a_signed: bool, b_signed: bool, a: u32, b: u32, c: u32) -> u3
     (0..4).fold(c, |sum, index| sum.wrapping_add((byte(a, index, a_signed) * byte(b, index, b_signed)) as u32))
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn sad(files: &mut Files, kind: IntKind, mask: u32, regs: [Reg; 4]) {
     match kind {
         IntKind::S16 => {

@@ -145,7 +145,7 @@ pub(super) fn load_matrix(
         let mut rows = [[0_u8; 16]; 8];
         for (row, bytes) in rows.iter_mut().enumerate() {
             let lane = matrix * 8 + row;
-            *bytes = shared::read_lane::<16>(warp, cx, pc, lane, at[lane])?;
+            *bytes = shared::read_row(warp, cx, pc, lane, at[lane])?;
         }
         let element = |row: usize, col: usize| u16::from_le_bytes([rows[row][2 * col], rows[row][2 * col + 1]]);
         let mut out = [0_u32; LANES];

@@ -1,7 +1,7 @@
 //! Shared memory as a warp sees it, races included.
 
 use super::context::{Context, Stopped, Who};
-use super::global::{Pattern, Stage, misaligned, pattern};
+use super::global::{Pattern, Stage, misaligned, pattern, repeat};
 use super::lanes::{LANES, Lanes64, lanes_of};
 use super::race::{Conflict, Found};
 use super::warp::Warp;
@@ -58,90 +58,102 @@ fn lane_at(cx: &Context<'_>, mask: u32, addresses: &Lanes64, width: usize, at: u
     lanes_of(mask).find(hit).unwrap_or(0)
 }
 
-/// Loads `WIDTH` bytes for each lane of `mask`.
-#[inline(always)]
-pub(crate) fn load<const WIDTH: usize>(
+/// Loads `width` bytes for each lane of `mask`.
+pub(crate) fn load(
     warp: &Warp,
     cx: &mut Context<'_>,
-    pc: usize,
     mask: u32,
     addresses: &Lanes64,
+    width: usize,
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
-    let first = addresses[0];
-    let pattern = if first.is_multiple_of(WIDTH as u64) { pattern(mask, addresses, WIDTH) } else { Pattern::Scattered };
-    let len = if pattern == Pattern::Contiguous { LANES * WIDTH } else { WIDTH };
+    let (pc, first) = (warp.pc, addresses[0]);
+    let aligned = first.is_multiple_of(width as u64);
+    let pattern = if aligned { pattern(mask, addresses, width) } else { Pattern::Scattered };
+    let len = if pattern == Pattern::Contiguous { LANES * width } else { width };
     if pattern != Pattern::Scattered
         && let Some(place) = cx.shared_place(first, len)
     {
         if let Some(found) = cx.race.read(place, len, warp.index) {
-            return Err(race(cx, warp, pc, lane_at(cx, mask, addresses, WIDTH, found.at), found, WIDTH));
+            return Err(race(cx, warp, pc, lane_at(cx, mask, addresses, width, found.at), found, width));
         }
         stage[..len].copy_from_slice(&cx.shared[place..place + len]);
         if pattern == Pattern::Uniform {
-            for lane in 1..LANES {
-                stage.copy_within(0..WIDTH, lane * WIDTH);
-            }
+            repeat(stage, width);
         }
         return Ok(());
     }
     for lane in lanes_of(mask) {
-        let bytes: [u8; WIDTH] = read_lane(warp, cx, pc, lane, addresses[lane])?;
-        stage[lane * WIDTH..(lane + 1) * WIDTH].copy_from_slice(&bytes);
+        let place = readable(warp, cx, pc, lane, addresses[lane], width)?;
+        stage[lane * width..(lane + 1) * width].copy_from_slice(&cx.shared[place..place + width]);
     }
     Ok(())
 }
 
-/// Reads one lane's `WIDTH` bytes.
+/// Where one lane may read `width` bytes.
 #[inline(always)]
-pub(crate) fn read_lane<const WIDTH: usize>(
+fn readable(
     warp: &Warp,
     cx: &mut Context<'_>,
     pc: usize,
     lane: usize,
     at: u64,
-) -> Result<[u8; WIDTH], Stopped> {
-    if !at.is_multiple_of(WIDTH as u64) {
-        return Err(misaligned(cx, warp, pc, lane, at, WIDTH));
+    width: usize,
+) -> Result<usize, Stopped> {
+    if !at.is_multiple_of(width as u64) {
+        return Err(misaligned(cx, warp, pc, lane, at, width));
     }
-    let Some(place) = cx.shared_place(at, WIDTH) else {
-        return Err(outside(cx, warp, pc, lane, at, WIDTH));
+    let Some(place) = cx.shared_place(at, width) else {
+        return Err(outside(cx, warp, pc, lane, at, width));
     };
-    if let Some(found) = cx.race.read(place, WIDTH, warp.index) {
-        return Err(race(cx, warp, pc, lane, found, WIDTH));
+    match cx.race.read(place, width, warp.index) {
+        Some(found) => Err(race(cx, warp, pc, lane, found, width)),
+        None => Ok(place),
     }
-    let mut bytes = [0; WIDTH];
-    bytes.copy_from_slice(&cx.shared[place..place + WIDTH]);
-    Ok(bytes)
 }
 
-/// Stores `WIDTH` bytes for each lane of `mask`; of lanes that share an address the highest wins.
+/// Reads one row of a matrix.
 #[inline(always)]
-pub(crate) fn store<const WIDTH: usize>(
+pub(crate) fn read_row(
     warp: &Warp,
     cx: &mut Context<'_>,
     pc: usize,
+    lane: usize,
+    at: u64,
+) -> Result<[u8; 16], Stopped> {
+    let place = readable(warp, cx, pc, lane, at, 16)?;
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&cx.shared[place..place + 16]);
+    Ok(bytes)
+}
+
+/// Stores `width` bytes for each lane of `mask`; of lanes that share an address the highest wins.
+pub(crate) fn store(
+    warp: &Warp,
+    cx: &mut Context<'_>,
     mask: u32,
     addresses: &Lanes64,
+    width: usize,
     stage: &Stage,
 ) -> Result<(), Stopped> {
+    let pc = warp.pc;
     for lane in lanes_of(mask) {
         let at = addresses[lane];
-        if !at.is_multiple_of(WIDTH as u64) {
-            return Err(misaligned(cx, warp, pc, lane, at, WIDTH));
+        if !at.is_multiple_of(width as u64) {
+            return Err(misaligned(cx, warp, pc, lane, at, width));
         }
-        let Some(place) = cx.shared_place(at, WIDTH) else {
-            return Err(outside(cx, warp, pc, lane, at, WIDTH));
+        let Some(place) = cx.shared_place(at, width) else {
+            return Err(outside(cx, warp, pc, lane, at, width));
         };
-        let data = &stage[lane * WIDTH..(lane + 1) * WIDTH];
-        if let Some(found) = cx.race.write(place, WIDTH, warp.index) {
+        let data = &stage[lane * width..(lane + 1) * width];
+        if let Some(found) = cx.race.write(place, width, warp.index) {
             // Two warps that store the same value do no harm.
-            let harmless = found.conflict == Conflict::WriteAfterWrite && cx.shared[place..place + WIDTH] == *data;
+            let harmless = found.conflict == Conflict::WriteAfterWrite && cx.shared[place..place + width] == *data;
             if !harmless {
-                return Err(race(cx, warp, pc, lane, found, WIDTH));
+                return Err(race(cx, warp, pc, lane, found, width));
             }
         }
-        cx.shared[place..place + WIDTH].copy_from_slice(data);
+        cx.shared[place..place + width].copy_from_slice(data);
     }
     Ok(())
 }

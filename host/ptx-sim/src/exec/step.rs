@@ -29,7 +29,6 @@ macro_rules! versions {
 }
 
 versions! {
-    run_avx512: "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,bmi1,bmi2,lzcnt,popcnt";
     run_avx2: "avx2,fma,bmi1,bmi2,lzcnt,popcnt";
 }
 
@@ -40,8 +39,6 @@ fn run_portable(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> 
 /// Which build of the step loop this processor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
@@ -58,14 +55,6 @@ impl Version {
                 && is_x86_feature_detected!("bmi2")
                 && is_x86_feature_detected!("lzcnt")
                 && is_x86_feature_detected!("popcnt");
-            let avx512 = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512cd");
-            if avx2 && avx512 {
-                return Self::Avx512;
-            }
             if avx2 {
                 return Self::Avx2;
             }
@@ -76,9 +65,7 @@ impl Version {
     /// Runs `warp` until it waits, ends, or has had its turn.
     pub(crate) fn run(self, warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
         match self {
-            // SAFETY (both): `detect` has found every feature that the function is compiled for.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { run_avx512(warp, cx) },
+            // SAFETY: `detect` has found every feature that the function is compiled for.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { run_avx2(warp, cx) },
             Self::Portable => run_portable(warp, cx),

@@ -91,7 +91,7 @@ impl Allocation {
             let count = out.len().min(left);
             // SAFETY: `count` bytes are inside the chunk (range checked by the caller), `out` is ours alone.
             // A kernel whose threads race on these bytes races here too; bytes have no invalid values.
-            unsafe { std::ptr::copy_nonoverlapping(source, out.as_mut_ptr(), count) };
+            unsafe { copy(source, out.as_mut_ptr(), count) };
             out = &mut out[count..];
             offset += count as u64;
         }
@@ -105,9 +105,29 @@ impl Allocation {
             let (target, left) = self.writable(offset);
             let count = data.len().min(left);
             // SAFETY: as in `read`; the chunk is backed and outlives `self`.
-            unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), target, count) };
+            unsafe { copy(data.as_ptr(), target, count) };
             data = &data[count..];
             offset += count as u64;
+        }
+    }
+}
+
+/// `copy_nonoverlapping`, quick for the sizes of one thread's access: a call of the C library for each would
+/// cost more than everything around it.
+///
+/// # Safety
+/// As for `copy_nonoverlapping`.
+#[inline(always)]
+unsafe fn copy(source: *const u8, target: *mut u8, count: usize) {
+    // SAFETY: the caller's promise, for exactly `count` bytes in each arm.
+    unsafe {
+        match count {
+            1 => *target = *source,
+            2 => target.cast::<[u8; 2]>().write_unaligned(source.cast::<[u8; 2]>().read_unaligned()),
+            4 => target.cast::<[u8; 4]>().write_unaligned(source.cast::<[u8; 4]>().read_unaligned()),
+            8 => target.cast::<[u8; 8]>().write_unaligned(source.cast::<[u8; 8]>().read_unaligned()),
+            16 => target.cast::<[u8; 16]>().write_unaligned(source.cast::<[u8; 16]>().read_unaligned()),
+            _ => std::ptr::copy_nonoverlapping(source, target, count),
         }
     }
 }

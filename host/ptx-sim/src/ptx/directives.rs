@@ -59,6 +59,8 @@ impl<'a> Parser<'a> {
             ".file" => text.files.push(self.file_directive()?),
             ".section" => self.skip_section()?,
             ".pragma" => self.pragma()?,
+            // Labels between debug sections.
+            _ if self.eat(b':') => {}
             ".visible" | ".weak" | ".common" | ".extern" => {
                 let external = word == ".extern";
                 let word = self.word("a directive")?;
