@@ -79,7 +79,7 @@ impl Gpu {
         };
         if rows > 0 {
             self.make_current()?;
-            launch.grid = (chosen.variant.grid)(&problem);
+            launch.grid = choice.limit((chosen.variant.grid)(&problem));
             launch.function = Some(self.0.functions.get(self, table.module, &launch.entry, launch.shared_bytes)?);
         }
         log::info!(

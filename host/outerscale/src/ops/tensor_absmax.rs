@@ -29,12 +29,12 @@ pub(crate) const TENSOR_ABSMAX: Table = Table {
 pub fn tensor_absmax<T: Float>(gpu: &Gpu, x: &Activations<T>, choice: Choice<'_>) -> Result<(PartialAbsmax, Launch)> {
     check_cols("tensor_absmax", "x", x.cols())?;
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
-    let blocks = if x.rows() == 0 { 0 } else { u64::from(grid::partials(x.rows(), x.cols())) };
+    let blocks = if x.rows() == 0 { 0 } else { u64::from(choice.limit(grid::partials(x.rows(), x.cols()))) };
     let partials = DeviceVector::uninitialized(gpu, blocks)?;
     let args = TensorAbsmaxArgs { x: x.0.as_arg(), partials: partials.memory.ptr() };
     let request = LaunchRequest::new(&TENSOR_ABSMAX, problem, T::DTYPE, choice).keep([&x.0.memory, &partials.memory]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `partials` has one f32 a block of the variant's grid,
-    // which is the same function of the shape; both live until the launch has ended (`keep`).
+    // the same function of shape and choice; both live until the launch has ended (`keep`).
     let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
     Ok((PartialAbsmax(partials), launch))
 }

@@ -118,6 +118,24 @@ pub enum Choice<'a> {
     Auto,
     /// The one of this name, if it can run the problem.
     Named(&'a str),
+    /// The one of this name in at most so many blocks, each of which walks on in steps of the grid: any number is
+    /// right, and leaves multiprocessors to others. 0 counts as 1.
+    Limited {
+        /// The variant.
+        variant: &'a str,
+        /// The most blocks.
+        blocks: u32,
+    },
+}
+
+impl Choice<'_> {
+    /// The grid to launch where the variant's own is `grid`.
+    pub(crate) fn limit(self, grid: u32) -> u32 {
+        match self {
+            Choice::Limited { blocks, .. } => grid.min(blocks.max(1)),
+            Choice::Auto | Choice::Named(_) => grid,
+        }
+    }
 }
 
 /// A variant and why it was taken.
@@ -134,7 +152,7 @@ pub struct Chosen {
 /// # Errors
 /// [`Error::Variant`] where the named variant does not exist or cannot run the problem, or no variant can.
 pub fn choose(table: &Table, problem: &Problem, dtype: Dtype, choice: Choice<'_>) -> Result<Chosen> {
-    if let Choice::Named(name) = choice {
+    if let Choice::Named(name) | Choice::Limited { variant: name, .. } = choice {
         let refuse = |reason| Err(Error::Variant { op: table.op, wanted: name.to_owned(), reason });
         let Some(variant) = table.variants.iter().find(|v| v.name == name) else {
             let names: Vec<_> = table.variants.iter().map(|v| v.name).collect();
@@ -220,6 +238,14 @@ mod tests {
         assert_eq!(error, "op: variant large: it needs 98304 bytes of shared memory a block, this GPU has 49152");
         let error = chosen(few, Dtype::F32, Choice::Named("huge")).unwrap_err();
         assert_eq!(error, "op: variant huge: there is none of that name; there are small, large");
+    }
+
+    #[test]
+    fn a_limit_takes_blocks_away_and_adds_none() {
+        let limited = |blocks| Choice::Limited { variant: "small", blocks };
+        assert_eq!((limited(2).limit(9), limited(99).limit(9), limited(0).limit(9)), (2, 9, 1));
+        assert_eq!((Choice::Auto.limit(9), Choice::Named("small").limit(9)), (9, 9));
+        assert_eq!(chosen(PROBLEM, Dtype::F32, limited(1)).unwrap(), "small: asked for by name");
     }
 
     #[test]
