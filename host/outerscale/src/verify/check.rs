@@ -47,8 +47,8 @@ impl<'a> Check<'a> {
             return;
         }
         if let Some(difference) = first_difference(what.name, what.cols, got, want) {
-            let Check { entry, seed, cases, .. } = self;
-            self.difference = Some(format!("{entry}: {difference} ({}; case {cases}, seed {seed})", what.case));
+            let Check { seed, cases, .. } = self;
+            self.difference = Some(format!("{difference} ({}; case {cases}, seed {seed})", what.case));
         }
     }
 
@@ -86,11 +86,13 @@ fn first_difference<T: Element>(name: &str, cols: usize, got: &[T], want: &[T]) 
     let index = got.iter().zip(want).position(|pair| differs(&pair))?;
     let count = got.iter().zip(want).filter(differs).count();
     let (row, col) = (index / cols.max(1), index % cols.max(1));
-    let (got, want, digits) = (got[index], want[index], 2 * size_of::<T>());
+    let (total, digits) = (got.len(), 2 * size_of::<T>());
+    let (got, want) = (got[index], want[index]);
     Some(format!(
-        "{name} differs at [{row}, {col}]: got {got:?} (0x{:0digits$x}), want {want:?} (0x{:0digits$x}); {count} of the elements differ",
+        "{name} differs at [{row}, {col}]: got {got:?} (0x{:0digits$x}), want {want:?} (0x{:0digits$x}); {count} of {} elements differ",
         got.bits(),
-        want.bits()
+        want.bits(),
+        total
     ))
 }
 
@@ -102,7 +104,7 @@ mod tests {
     fn differences_are_told_by_place_and_bits() {
         assert_eq!(first_difference("q", 2, &[1i8, 2, 3, 4], &[1, 2, 3, 4]), None);
         let told = first_difference("q", 2, &[1i8, 2, 3, -128], &[1, 2, 3, -127]).unwrap();
-        assert_eq!(told, "q differs at [1, 1]: got -128 (0x80), want -127 (0x81); 1 of the elements differ");
+        assert_eq!(told, "q differs at [1, 1]: got -128 (0x80), want -127 (0x81); 1 of 4 elements differ");
     }
 
     #[test]

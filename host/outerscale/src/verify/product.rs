@@ -10,8 +10,9 @@ use crate::{
 };
 use half::{bf16, f16};
 
-/// M, N, K at and beside the edges of every tile and of the padding of K.
-const SHAPES: [(u64, u64, u64); 10] = [
+/// M, N, K at and beside the edges of every tile and of the padding of K; tiles enough for few blocks to walk, and K
+/// enough for the pipeline to go round.
+const SHAPES: [(u64, u64, u64); 11] = [
     (0, 5, 7),
     (1, 1, 1),
     (1, 64, 127),
@@ -19,6 +20,7 @@ const SHAPES: [(u64, u64, u64); 10] = [
     (17, 63, 129),
     (65, 33, 384),
     (129, 131, 257),
+    (257, 129, 513),
     (3, 7, 4099),
     (33, 70, 2049),
     (2, 3, 20_001),
