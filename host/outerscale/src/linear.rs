@@ -161,7 +161,8 @@ fn multiply<S: TokenScale>(
     let mut acc = Output::<i32>::new(gpu, layout)?;
     let same = Choice::Named(launch.variant);
     steps.push(Step { op: "gemm", made: "y", launch });
-    let launch = ops::gemm(gpu, product, &mut acc, same)?;
+    let mut launch = ops::gemm(gpu, product, &mut acc, same)?;
+    launch.why = "the variant of y";
     steps.push(Step { op: "gemm", made: "acc", launch });
     Ok(LinearResult {
         q_x: x.download_codes()?,

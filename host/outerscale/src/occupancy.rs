@@ -14,13 +14,23 @@ pub struct Occupancy {
     pub counts_registers: bool,
 }
 
-/// Registers of a multiprocessor, and the unit in which a warp takes them (CUDA C++ Programming Guide, table of
-/// technical specifications): the same from sm_80 to sm_120.
+/// What a multiprocessor has for its blocks.
+#[derive(Clone, Copy, Debug)]
+struct Multiprocessor {
+    threads: u32,
+    blocks: u32,
+    shared_bytes: u32,
+}
+
+/// Registers of a multiprocessor, the unit in which a warp takes them, and the shared memory that the system takes of
+/// each block (CUDA C++ Programming Guide, compute capabilities): the same from sm_80 to sm_120.
 const REGISTERS: u32 = 64 * 1024;
 const REGISTER_UNIT: u32 = 256;
+const SHARED_RESERVED: u32 = 1024;
+const SHARED_UNIT: u32 = 128;
 
-/// The occupancy of a variant's kernel for elements of type `dtype`. `registers` of a thread, as ptxas tells
-/// them, count where the driver does not know them.
+/// The occupancy of a variant's kernel for elements of type `dtype`: NVIDIA's driver knows it. For the simulated GPU it
+/// is worked out from `registers` of a thread, as ptxas tells them, or without them.
 ///
 /// # Errors
 /// A CUDA error.
@@ -30,22 +40,30 @@ pub fn occupancy(
     (variant, dtype): (&Variant, Dtype),
     registers: Option<u32>,
 ) -> Result<Occupancy> {
-    let of_driver = gpu.max_active_blocks(module, variant, dtype)?;
-    let known = gpu.driver() == Driver::Cuda;
-    let blocks = match registers {
-        Some(registers) if !known => of_driver.min(blocks_by_registers(registers, variant.block)),
-        _ => of_driver,
+    let threads = gpu.attribute(DeviceAttribute::MaxThreadsPerMultiprocessor)?;
+    let blocks = match gpu.driver() {
+        Driver::Cuda => gpu.max_active_blocks(module, variant, dtype)?,
+        Driver::Sim => {
+            let shared_bytes = gpu.attribute(DeviceAttribute::MaxSharedMemoryPerMultiprocessor)?;
+            let has = Multiprocessor { threads, blocks: gpu.max_blocks_per_multiprocessor()?, shared_bytes };
+            has.holds(variant.block, variant.shared_bytes, registers.unwrap_or(0))
+        }
     };
-    let most = gpu.attribute(DeviceAttribute::MaxThreadsPerMultiprocessor)?;
-    let share = f64::from(blocks * variant.block) / f64::from(most.max(1));
-    Ok(Occupancy { blocks, share, counts_registers: known || registers.is_some() })
+    let share = f64::from(blocks * variant.block) / f64::from(threads.max(1));
+    Ok(Occupancy { blocks, share, counts_registers: gpu.driver() == Driver::Cuda || registers.is_some() })
 }
 
-/// Blocks whose registers a multiprocessor has.
-fn blocks_by_registers(registers: u32, block: u32) -> u32 {
-    let warp = (registers * 32).next_multiple_of(REGISTER_UNIT);
-    let block = warp * block.div_ceil(32);
-    REGISTERS.checked_div(block).unwrap_or(u32::MAX)
+impl Multiprocessor {
+    /// Blocks that fit at once: the least of four limits.
+    fn holds(self, block: u32, shared_bytes: u32, registers: u32) -> u32 {
+        let warps = block.div_ceil(32).max(1);
+        let registers = (registers * 32).next_multiple_of(REGISTER_UNIT) * warps;
+        let shared = (shared_bytes + SHARED_RESERVED).next_multiple_of(SHARED_UNIT);
+        (self.threads / (32 * warps))
+            .min(self.blocks)
+            .min(self.shared_bytes / shared)
+            .min(REGISTERS.checked_div(registers).unwrap_or(u32::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -53,12 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn registers_limit_blocks() {
-        // As NVIDIA's occupancy calculator has them for sm_80.
-        assert_eq!(blocks_by_registers(32, 256), 8);
-        assert_eq!(blocks_by_registers(33, 256), 6);
-        assert_eq!(blocks_by_registers(255, 256), 1);
-        assert_eq!(blocks_by_registers(168, 128), 3);
-        assert_eq!(blocks_by_registers(0, 256), u32::MAX);
+    fn the_least_limit_decides() {
+        // sm_80; the counts of NVIDIA's occupancy calculator.
+        let has = Multiprocessor { threads: 2048, blocks: 32, shared_bytes: 164 * 1024 };
+        assert_eq!(has.holds(256, 0, 32), 8);
+        assert_eq!(has.holds(256, 0, 33), 6);
+        assert_eq!(has.holds(256, 0, 255), 1);
+        assert_eq!(has.holds(32, 0, 16), 32);
+        assert_eq!(has.holds(128, 98_304, 168), 1);
+        assert_eq!(has.holds(128, 40_960, 64), 4);
+        assert_eq!(has.holds(128, 0, 0), 16);
     }
 }

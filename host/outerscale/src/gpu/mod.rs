@@ -93,7 +93,7 @@ impl Gpu {
         let name = device.name().map_err(call("cuDeviceGetName"))?;
         let limits = Limits {
             multiprocessors: attribute(DeviceAttribute::MultiprocessorCount)? as u64,
-            shared_bytes: shared_bytes_optin(&device)?,
+            shared_bytes: device_attribute(&device, sys::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
             threads: attribute(DeviceAttribute::MaxThreadsPerBlock)? as u32,
             l2_bytes: attribute(DeviceAttribute::L2CacheSize)? as u64,
         };
@@ -134,6 +134,12 @@ impl Gpu {
         let device = Device::get_device(0).map_err(|e| self.cuda_error("cuDeviceGet", String::new(), e))?;
         let value = device.get_attribute(attribute);
         value.map(|v| v as u32).map_err(|e| self.cuda_error("cuDeviceGetAttribute", String::new(), e))
+    }
+
+    /// Blocks of any kind that a multiprocessor holds at once.
+    pub(crate) fn max_blocks_per_multiprocessor(&self) -> Result<u32> {
+        let device = Device::get_device(0).map_err(|e| self.cuda_error("cuDeviceGet", String::new(), e))?;
+        device_attribute(&device, sys::CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR)
     }
 
     /// Blocks of a variant's kernel that a multiprocessor holds at once.
@@ -223,19 +229,13 @@ fn start_driver(backend: Backend) -> Result<()> {
     }
 }
 
-/// cust 0.3 has no name for this attribute.
-fn shared_bytes_optin(device: &Device) -> Result<u32> {
-    let mut bytes = 0;
-    // SAFETY: `bytes` outlives the call.
-    let status = unsafe {
-        sys::cuDeviceGetAttribute(
-            &mut bytes,
-            sys::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
-            device.as_raw(),
-        )
-    };
+/// An attribute that cust 0.3 has no name for.
+fn device_attribute(device: &Device, attribute: i32) -> Result<u32> {
+    let mut value = 0;
+    // SAFETY: `value` outlives the call.
+    let status = unsafe { sys::cuDeviceGetAttribute(&mut value, attribute, device.as_raw()) };
     sys::check(status).map_err(|e| cuda_error("cuDeviceGetAttribute", String::new(), e))?;
-    Ok(bytes as u32)
+    Ok(value as u32)
 }
 
 /// The newest embedded architecture that runs on a device, or the wanted one if it does.
