@@ -48,9 +48,10 @@ pub enum Kind {
     Outliers,
     /// About every second row zero, of both signs.
     ZeroRows,
-    /// x = (q + ½) · s exactly, s a power of two: every element a tie.
+    /// x = (q + ½) · s exactly, s of a few bits: every element a tie, and 1 / s not a number of the type.
     Ties,
-    /// x within two units in the last place of (q + ½) · s, s any number.
+    /// x within two units in the last place of (q + ½) · s, s any number; a quarter is half the largest, where
+    /// the quotient is 63.5 or next to it whatever the largest is.
     NearTies,
     /// NaN of several payloads and infinities in about every third row.
     NonFinite,
@@ -79,38 +80,50 @@ impl Kind {
     /// `rows × cols` elements of this kind, row-major; the same for the same seed.
     pub fn matrix<T: Value>(self, rows: usize, cols: usize, seed: u64) -> Vec<T> {
         let mut random = Random::new(seed);
-        let outlier = random.below(cols.max(1) as u64) as usize;
+        let of_matrix =
+            OfMatrix { outlier: random.below(cols.max(1) as u64) as usize, reach: random.pick(&[2, 40, 300]) };
         let mut x = Vec::with_capacity(rows * cols);
         for _ in 0..rows {
-            self.row(cols, outlier, &mut random, &mut x);
+            self.row(cols, of_matrix, &mut random, &mut x);
         }
         x
     }
 
-    fn row<T: Value>(self, cols: usize, outlier: usize, random: &mut Random, x: &mut Vec<T>) {
+    fn row<T: Value>(self, cols: usize, of_matrix: OfMatrix, random: &mut Random, x: &mut Vec<T>) {
         // A row of its own kind now and then, so that rows that spoil themselves have neighbours they must not spoil.
         let special = random.below(3) != 0;
         let scale = 2f32.powi(random.between(-8, 6) as i32);
         let any_scale = scale * (1.0 + random.unit().abs());
+        // 127 of them must fit f16, whose largest number is 65,504.
+        let tie_scale = scale.min(1.0) * few_bits::<T>(random);
         let holds_absmax = random.below(cols.max(1) as u64) as usize;
         for col in 0..cols {
             let plain = T::narrow(4.0 * random.unit());
             x.push(match self {
                 Kind::Uniform => plain,
-                Kind::Outliers => T::narrow(random.normal() * if col == outlier { 60.0 } else { 1.0 }),
+                Kind::Outliers => T::narrow(random.normal() * if col == of_matrix.outlier { 60.0 } else { 1.0 }),
                 Kind::ZeroRows if special => T::narrow(random.pick(&[0.0, -0.0])),
                 Kind::NonFinite if special && random.below(1 + cols as u64 / 2) == 0 => non_finite(random),
                 Kind::ZeroRows | Kind::NonFinite => plain,
-                // The row's scale is s only if some element is 127 · s, which every type holds.
-                Kind::Ties if col == holds_absmax => T::narrow(127.0 * scale),
-                Kind::Ties => T::narrow((random.between(-127, 126) as f32 + 0.5) * scale),
+                // The row's scale is s only if some element is 127 · s.
+                Kind::Ties if col == holds_absmax => T::narrow(127.0 * tie_scale),
+                Kind::Ties => tie(tie_scale, random),
                 Kind::NearTies => near_tie(any_scale, col == holds_absmax, random),
-                Kind::Subnormal => subnormal(special, random),
+                Kind::Subnormal => subnormal(special, of_matrix.reach, random),
                 Kind::Extremes => random.pick(&[plain, T::LARGEST, negative(T::LARGEST), T::SMALLEST, T::ZERO]),
                 Kind::AnyBits => T::from_raw(random.bits() as u32),
             });
         }
     }
+}
+
+/// What all rows of a matrix have in common.
+#[derive(Clone, Copy)]
+struct OfMatrix {
+    /// The column that has the outliers.
+    outlier: usize,
+    /// The largest multiple of the small steps: below 127 · 2 every scale is the smallest there is.
+    reach: i64,
 }
 
 fn negative<T: Value>(v: T) -> T {
@@ -132,20 +145,46 @@ fn sign<T: Value>() -> u32 {
     1 << (T::DTYPE.bytes() * 8 - 1)
 }
 
+/// An odd number c so small that the type holds 127 · c.
+fn few_bits<T: Value>(random: &mut Random) -> f32 {
+    let most = match T::DTYPE {
+        outerscale::Dtype::F16 => 16,
+        outerscale::Dtype::Bf16 => 2,
+        _ => 256,
+    };
+    (2 * random.below(most / 2) + 1) as f32
+}
+
+/// (q + ½) · s, q as large as the type can hold that.
+fn tie<T: Value>(s: f32, random: &mut Random) -> T {
+    let mut q = random.between(-127, 126);
+    loop {
+        let exact = (q as f32 + 0.5) * s;
+        let held = T::narrow(exact);
+        if held.widen() == exact {
+            return held;
+        }
+        q /= 2;
+    }
+}
+
 fn near_tie<T: Value>(absmax: f32, holds_absmax: bool, random: &mut Random) -> T {
     let absmax: T = T::narrow(absmax);
     if holds_absmax {
         return absmax;
     }
     let scale = absmax.widen() / 127.0;
+    if random.below(4) == 0 {
+        return T::narrow(absmax.widen() * random.pick(&[0.5, -0.5]));
+    }
     let tie = T::narrow((random.between(0, 125) as f32 + 0.5) * scale);
     // Neighbours in the type: bit patterns of finite numbers of one sign are in order.
     let near = tie.bits() as i64 + random.between(-2, 2);
     T::from_raw(near as u32 | random.pick(&[0, sign::<T>()]))
 }
 
-fn subnormal<T: Value>(of_the_floor: bool, random: &mut Random) -> T {
-    let steps = random.between(-300, 300) as f32;
+fn subnormal<T: Value>(of_the_floor: bool, reach: i64, random: &mut Random) -> T {
+    let steps = random.between(-reach, reach) as f32;
     if of_the_floor {
         // absmax / 127 next to 2⁻¹⁰⁰. f16 has no such numbers and gets zeros.
         T::narrow(steps * 2f32.powi(-101))
@@ -195,6 +234,12 @@ pub fn scales(len: usize, seed: u64) -> Vec<f32> {
     (0..len).map(|_| (1.0 + random.unit().abs()) * 2f32.powi(random.between(-12, -4) as i32)).collect()
 }
 
+/// The bias that takes away the y of a token with codes `x` and scale `s_x`: -(s_x · (s_w · acc)), rounded.
+pub fn cancelling_bias(x: &[i8], w: &[i8], s_x: f32, s_w: &[f32]) -> Vec<f32> {
+    let sum = |row: &[i8]| x.iter().zip(row).map(|(x, w)| i32::from(*x) * i32::from(*w)).sum::<i32>();
+    w.chunks(x.len()).zip(s_w).map(|(row, s_w)| -(s_x * (s_w * sum(row) as f32))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +260,10 @@ mod tests {
         let largest = T::LARGEST.widen();
         assert!(of(Kind::Extremes).contains(&largest) && of(Kind::Extremes).contains(&-largest));
         assert!(of(Kind::Subnormal).iter().any(|v| *v != 0.0 && v.abs() < 300.5 * T::SMALLEST.widen()));
+        // A whole tensor below the smallest scale, where the type has such numbers.
+        let floor =
+            |seed| oracle::quantize_tensor(&widen(Kind::Subnormal.matrix::<T>(3, 50, seed))).1 == 2f32.powi(-100);
+        assert!(T::SMALLEST.widen() > 2f32.powi(-100) || (0..20).filter(|seed| floor(*seed)).count() > 3);
         assert!(
             widen(Kind::Uniform.matrix::<T>(0, 5, 1)).is_empty() && widen(Kind::Ties.matrix::<T>(3, 0, 1)).is_empty()
         );
@@ -229,7 +278,13 @@ mod tests {
 
     #[test]
     fn ties_are_ties() {
-        let x = widen(Kind::Ties.matrix::<f32>(20, 50, 3));
+        all_ties::<f32>();
+        all_ties::<f16>();
+        all_ties::<bf16>();
+    }
+
+    fn all_ties<T: Value>() {
+        let x = widen(Kind::Ties.matrix::<T>(20, 50, 3));
         let (mut ties, mut all) = (0, 0);
         for row in x.chunks(50) {
             let s = oracle::quantize_token(row, 1, 50).1[0];

@@ -43,12 +43,13 @@ pub fn judge(machine: &Machine, entry: &str) -> Result<(), String> {
 }
 
 /// Shapes that meet every path of a row: short, unaligned, one past a window, more than a block's registers hold.
-const PLACES: [Place; 5] = [
+const PLACES: [Place; 6] = [
     Place { rows: 5, cols: 261, gap: 3, offset: 1 },
     Place { rows: 9, cols: 64, gap: 0, offset: 0 },
     Place { rows: 1, cols: 1, gap: 0, offset: 1 },
     Place { rows: 2, cols: 2304, gap: 16, offset: 8 },
-    Place { rows: 1, cols: 16_640, gap: 0, offset: 0 },
+    Place { rows: 24, cols: 1303, gap: 0, offset: 0 },
+    Place { rows: 4, cols: 16_640, gap: 0, offset: 0 },
 ];
 
 /// m, n, k: less than a tile, past one in each direction, and long enough to go round the pipeline twice.
@@ -71,8 +72,8 @@ impl Trial<'_> {
 
     fn rows<T: Value>(&self, op: &str) -> Result<(), String> {
         for place in PLACES {
-            for (seed, kind) in Kind::ALL.into_iter().enumerate() {
-                let x: Vec<T> = kind.matrix(place.rows, place.cols, seed as u64);
+            for kind in Kind::ALL {
+                let x: Vec<T> = kind.matrix(place.rows, place.cols, (place.rows + place.cols) as u64);
                 let wide: Vec<f32> = x.iter().map(|v| v.widen()).collect();
                 let input = Input { place, x, wide };
                 match op {
@@ -167,37 +168,45 @@ impl Trial<'_> {
         for (m, n, k) in PRODUCTS {
             for codes in Codes::ALL {
                 let (x, w) = (codes.matrix(m, k, 1), codes.matrix(n, k, 2));
-                let (s_x, s_w, mut bias) = (data::scales(m, 1), data::scales(n, 2), data::scales(n, 3));
-                // A NaN that is not the one that results have, and an infinity.
-                (bias[0], bias[n / 2]) = (f32::from_bits(0xffa0_0001), f32::INFINITY);
-                let acc = oracle::gemm_i32(&x, &w, m, n, k).map_err(|e| e.to_string())?;
-                let want = dequant(&acc, m, n, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias: Some(&bias) });
-                let operand = |q: &[i8], rows| {
-                    let row_bytes = padded_row_bytes(k as u64);
-                    args::Codes {
-                        ptr: self.machine.vector(&oracle::pack_rows(q, rows, k, k)),
-                        rows: rows as u64,
-                        cols: k as u64,
-                        row_bytes,
-                    }
-                };
-                let y = args::Matrix {
-                    ptr: self.machine.room(m * n * T::DTYPE.bytes() as usize),
-                    rows: m as u64,
-                    cols: n as u64,
-                    row_stride: n as u64,
-                };
-                let scales = |s: &[f32]| args::Scales { ptr: self.machine.vector(s), stride: 1 };
-                let (q_x, q_w, bias) = (operand(&x, m), operand(&w, n), self.machine.vector(&bias));
-                let args = args::GemmArgs { q_x, q_w, s_x: scales(&s_x), s_w: scales(&s_w), bias, y };
-                let problem = Problem { n: n as u64, k: k as u64, ..problem(Place::contiguous(m, k)) };
-                self.machine
-                    .launch(self.entry, self.variant, &problem, &args)
-                    .and_then(|()| self.compare("y", y.ptr, &want))
-                    .map_err(|e| format!("{e} [{codes:?}, {m} × {n} × {k}]"))?;
+                let mut bias = data::scales(n, 3);
+                // NaNs that are not the one that results have, and an infinity.
+                bias.iter_mut().step_by(3).for_each(|b| *b = f32::from_bits(0xffa0_0001));
+                bias[n / 2] = f32::INFINITY;
+                let product = Product { m, n, k, x, w, s_x: data::scales(m, 1), s_w: data::scales(n, 2), bias };
+                self.product(&product, dequant).map_err(|e| format!("{e} [{codes:?}, {m} × {n} × {k}]"))?;
             }
+            let product = Product::cancelling(m, n, k);
+            self.product(&product, dequant).map_err(|e| format!("{e} [cancelling, {m} × {n} × {k}]"))?;
         }
         Ok(())
+    }
+
+    fn product<T: Element>(
+        &self,
+        p: &Product,
+        dequant: fn(&[i32], usize, usize, &oracle::Dequant<'_>) -> Vec<T>,
+    ) -> Result<(), String> {
+        let (m, n, k) = (p.m, p.n, p.k);
+        let acc = oracle::gemm_i32(&p.x, &p.w, m, n, k).map_err(|e| e.to_string())?;
+        let want = dequant(&acc, m, n, &oracle::Dequant { s_x: &p.s_x, s_w: &p.s_w, bias: Some(&p.bias) });
+        let operand = |q: &[i8], rows: usize| args::Codes {
+            ptr: self.machine.vector(&oracle::pack_rows(q, rows, k, k)),
+            rows: rows as u64,
+            cols: k as u64,
+            row_bytes: padded_row_bytes(k as u64),
+        };
+        let y = args::Matrix {
+            ptr: self.machine.room(m * n * T::DTYPE.bytes() as usize),
+            rows: m as u64,
+            cols: n as u64,
+            row_stride: n as u64,
+        };
+        let scales = |s: &[f32]| args::Scales { ptr: self.machine.vector(s), stride: 1 };
+        let (s_x, s_w, bias) = (scales(&p.s_x), scales(&p.s_w), self.machine.vector(&p.bias));
+        let args = args::GemmArgs { q_x: operand(&p.x, m), q_w: operand(&p.w, n), s_x, s_w, bias, y };
+        let problem = Problem { n: n as u64, k: k as u64, ..problem(Place::contiguous(m, k)) };
+        self.machine.launch(self.entry, self.variant, &problem, &args)?;
+        self.compare("y", y.ptr, &want)
     }
 
     fn launch<A: crate::machine::Argument>(&self, place: Place, args: &A) -> Result<(), String> {
@@ -230,6 +239,30 @@ impl Trial<'_> {
                 Err(format!("{what} differ at {i}: got {:02x?}, want {want:?}", &got[i * size..][..size]))
             }
         }
+    }
+}
+
+/// A product's operands on the host.
+struct Product {
+    m: usize,
+    n: usize,
+    k: usize,
+    x: Vec<i8>,
+    w: Vec<i8>,
+    s_x: Vec<f32>,
+    s_w: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Product {
+    /// One token many times over, and a bias that takes away its y: what is left is what the epilogue rounded
+    /// off, so that its every rounding shows even in 16 bits.
+    fn cancelling(m: usize, n: usize, k: usize) -> Product {
+        let x = Codes::Uniform.matrix(1, k, 5).repeat(m);
+        let w = Codes::Uniform.matrix(n, k, 6);
+        let (s_x, s_w) = (data::scales(1, 5).repeat(m), data::scales(n, 6));
+        let bias = data::cancelling_bias(&x[..k], &w, s_x[0], &s_w);
+        Product { m, n, k, x, w, s_x, s_w, bias }
     }
 }
 

@@ -51,13 +51,17 @@ pub(crate) fn read(line: &str) -> Option<Line<'_>> {
     Some(Line { mnemonic, operands: operands.into_iter().map(|o| o.trim().to_owned()).collect() })
 }
 
-/// Mutants that have one line changed each, at the first, middle and last line that `change` accepts. What
-/// `change` returns takes the place of the line; `%m0` to `%m3` are 32-bit registers that it may use.
+/// Mutants that have one line changed each: the first that `change` accepts, one half and one three quarters of
+/// the way to the last. What `change` returns takes the place of the line; `%m0` to `%m3` are 32-bit registers
+/// that it may use.
+///
+/// Not the last: the edge of a row is encoded as a whole window and stored without its last element, so that
+/// the last conversion of a quantizer is dead and a change to it is none.
 pub(crate) fn at_sites(text: &str, change: impl Fn(&Line<'_>) -> Option<String>) -> Vec<Mutant> {
     let lines: Vec<&str> = text.lines().collect();
     let sites: Vec<(usize, String)> =
         lines.iter().enumerate().filter_map(|(at, line)| Some((at, change(&read(line)?)?))).collect();
-    let mut chosen: Vec<usize> = [0, sites.len() / 2, sites.len().saturating_sub(1)].to_vec();
+    let mut chosen: Vec<usize> = [0, sites.len() / 2, 3 * sites.len() / 4].to_vec();
     chosen.dedup();
     chosen.into_iter().filter_map(|i| sites.get(i)).map(|(at, new)| (at + 1, with_line(&lines, *at, new))).collect()
 }

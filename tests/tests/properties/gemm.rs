@@ -6,7 +6,7 @@ use outerscale::{
     QuantizedWeights, Scales, TokenScale, WeightScale, ops, ops::Choice,
 };
 use outerscale_tests::{
-    data::{Codes, scales},
+    data::{Codes, cancelling_bias, scales},
     freivalds::check_product,
     harness::*,
 };
@@ -169,6 +169,31 @@ proptest! {
     fn one_scale_for_all_weights(case in case()) {
         check::<f32, PerToken, PerTensor>(case);
     }
+}
+
+/// One token many times over, and a bias that takes away its y: what is left is what the epilogue rounded off,
+/// so that its order and each of its roundings show in every type.
+fn cancelled<T: Out>() {
+    let (m, n, k) = (40, 130, 515);
+    let (q_x, q_w) = (Codes::Uniform.matrix(1, k, 5).repeat(m), Codes::Uniform.matrix(n, k, 6));
+    let (s_x, s_w) = (scales(1, 5).repeat(m), scales(n, 6));
+    let bias = cancelling_bias(&q_x[..k], &q_w, s_x[0], &s_w);
+    let acc = oracle::gemm_i32(&q_x, &q_w, m, n, k).unwrap();
+    let want = T::dequant(&acc, m, n, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias: Some(&bias) });
+    let (x, w) = (tokens::<PerToken>(gpu(), &q_x, k, &s_x), weights::<PerChannel>(gpu(), &q_w, k, &s_w));
+    let bias = Bias::upload(gpu(), &bias).unwrap();
+    for variant in variants("gemm") {
+        let mut y = Output::<T>::new(gpu(), Layout::contiguous(m as u64, n as u64)).unwrap();
+        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: Some(&bias) }, &mut y, variant).unwrap();
+        assert_bits(&format!("gemm {variant:?} to {}", T::DTYPE), &y.download().unwrap(), &want, n);
+    }
+}
+
+#[test]
+fn every_rounding_of_the_epilogue() {
+    cancelled::<f32>();
+    cancelled::<f16>();
+    cancelled::<bf16>();
 }
 
 /// Every register of every fragment: a single code 1 in each place of x and of w in turn must arrive at its

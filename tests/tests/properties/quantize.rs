@@ -140,3 +140,30 @@ fn every_f16_under_a_static_scale() {
         assert_eq!((counter.read().unwrap(), non_finite), (2 * 1024, 2 * 1024));
     }
 }
+
+/// A row for every significand that the largest element can have, ordinary and subnormal: each gives its own
+/// scale, and half of it is where a quotient that is a little off shows.
+fn every_largest<T: Value>(patterns: impl Iterator<Item = u32>) {
+    let rows: Vec<[T; 3]> = patterns
+        .map(|bits| {
+            let largest = T::from_raw(bits).widen();
+            [-largest / 2.0, largest, largest / 3.0].map(T::narrow)
+        })
+        .collect();
+    let x = rows.concat();
+    let (codes, scales) = oracle::quantize_token(&widen(&x), rows.len(), 3);
+    let x = Activations::upload(gpu(), &x, Place::contiguous(rows.len(), 3).layout()).unwrap();
+    for variant in variants("quantize_token") {
+        let (q, _) = ops::quantize_token(gpu(), &x, variant).unwrap();
+        assert_bits(&format!("{variant:?} scales"), &q.scales().download().unwrap(), &scales, 1);
+        assert_bits(&format!("{variant:?}"), &q.download_codes().unwrap(), &codes, 3);
+    }
+}
+
+#[test]
+fn every_significand_of_the_largest_element() {
+    // f16: the subnormals, then 0.5 to 1. bf16: all exponents that matter with a few others.
+    every_largest::<f16>((1..0x400).chain(0x3800..0x3c00));
+    every_largest::<bf16>((0..8u32).flat_map(|i| (0..0x80).map(move |fraction| (16 * i + 15) << 7 | fraction)));
+    every_largest::<f32>((0..0x80_0000u32).step_by(8191).map(|fraction| 0x3f00_0000 | fraction));
+}
