@@ -390,10 +390,15 @@ fn too_long(warp: &Warp, cx: &Context<'_>, limit: u64) -> Stopped {
 /// A warp arrives at a barrier; `true` if it waits there now.
 #[inline(never)]
 fn arrive(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op) -> Result<bool, Stopped> {
-    let Op::Barrier { kind, id, count, d, p, negated, .. } = *op else { return Ok(false) };
+    let Op::Barrier { kind, aligned, id, count, d, p, negated, .. } = *op else { return Ok(false) };
     // A warp arrives as a whole, also at the form that is not .aligned: its live lanes meet here first.
     if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
         return Ok(false);
+    }
+    if aligned && warp.live != warp.launched {
+        let gone = warp.launched & !warp.live;
+        let explanation = format!("all threads of a warp have to execute this; lanes {gone:#010x} (a mask) have exited");
+        return Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation));
     }
     let lane = active.trailing_zeros() as usize;
     let uniform = |reg: Reg| {

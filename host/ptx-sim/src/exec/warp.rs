@@ -51,6 +51,8 @@ pub(crate) struct Warp {
     pub(crate) mask: u32,
     /// Lanes that have not exited.
     pub(crate) live: u32,
+    /// Lanes that the warp began with: fewer than 32 in the last warp of an odd block.
+    pub(crate) launched: u32,
     pub(crate) carry: u32,
     pub(crate) copies: Copies,
     pub(crate) local: Vec<u8>,
@@ -80,6 +82,7 @@ impl Warp {
         self.pc = 0;
         self.mask = ALL >> (32 - lanes);
         self.live = self.mask;
+        self.launched = self.mask;
         self.carry = 0;
         self.copies.clear();
         self.local.clear();

@@ -556,6 +556,7 @@ pub(crate) enum Op {
     /// `count` is [`Reg::NONE`] for all threads; `d` and `p` only for reductions.
     Barrier {
         kind: BarrierKind,
+        aligned: bool,
         id: Reg,
         count: Reg,
         d: Reg,

@@ -168,13 +168,18 @@ impl<'a> Parser<'a> {
     fn variable(&mut self, line: u32, space: Space, external: bool) -> Result<Variable<'a>> {
         let mut variable =
             Variable { line, name: "", space, external, element: "", vector: 1, dims: vec![], align: 0, init: vec![] };
+        let mut pointer = false;
         loop {
             match self.peek() {
                 Token::Word(".align") => {
                     self.advance();
-                    variable.align = self.integer()?;
-                    if !variable.align.is_power_of_two() || variable.align > 4096 {
-                        return Err(Error::new(line, format!("{} is no alignment", variable.align)));
+                    let align = self.integer()?;
+                    if !align.is_power_of_two() || align > 4096 {
+                        return Err(Error::new(line, format!("{align} is no alignment")));
+                    }
+                    // Behind `.ptr` it is that of what the parameter points to.
+                    if !pointer {
+                        variable.align = align;
                     }
                 }
                 Token::Word(".v2") => {
@@ -186,7 +191,11 @@ impl<'a> Parser<'a> {
                     variable.vector = 4;
                 }
                 // Attributes of a pointer parameter: they promise, they do not change anything.
-                Token::Word(".ptr" | ".global" | ".const" | ".shared" | ".local") if variable.element != "" => {
+                Token::Word(".ptr") if !variable.element.is_empty() => {
+                    self.advance();
+                    pointer = true;
+                }
+                Token::Word(".global" | ".const" | ".shared" | ".local") if pointer => {
                     self.advance();
                 }
                 Token::Word(word) if word.starts_with('.') && variable.element.is_empty() => {

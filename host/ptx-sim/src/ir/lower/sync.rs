@@ -17,7 +17,7 @@ impl<'a> Lowerer<'_, 'a> {
                 let mask = self.src(&operands[0], Type::B32)?;
                 self.emit(Op::WarpSync { mask });
             }
-            "bar" | "barrier" => self.barrier(mods, operands)?,
+            "bar" | "barrier" => self.barrier(name == "bar", mods, operands)?,
             "membar" => {
                 mods.one_of(&[("cta", ()), ("gl", ()), ("sys", ())])?;
                 self.count(operands, 0..=0)?;
@@ -42,9 +42,9 @@ impl<'a> Lowerer<'_, 'a> {
         Ok(self.counts_as(Class::Sync))
     }
 
-    fn barrier(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
-        // A warp arrives as a whole in either form, which is stricter than `barrier` without `.aligned` asks.
-        mods.take("aligned");
+    fn barrier(&mut self, aligned: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        // A warp arrives as a whole in either form; only the aligned ones need threads that have not exited.
+        let aligned = mods.take("aligned") || aligned;
         mods.take("cta");
         let action = mods.one_of(&[("sync", 0), ("arrive", 1), ("red", 2)])?;
         if action != 2 {
@@ -52,7 +52,7 @@ impl<'a> Lowerer<'_, 'a> {
             let id = self.src(&operands[0], Type::U32)?;
             let count = operands.get(1).map_or(Ok(Reg::NONE), |operand| self.src(operand, Type::U32))?;
             let kind = if action == 0 { BarrierKind::Sync } else { BarrierKind::Arrive };
-            self.emit(Op::Barrier { kind, id, count, d: Reg::NONE, p: Reg::NONE, negated: false });
+            self.emit(Op::Barrier { kind, aligned, id, count, d: Reg::NONE, p: Reg::NONE, negated: false });
             return Ok(());
         }
         let kind =
@@ -67,7 +67,7 @@ impl<'a> Lowerer<'_, 'a> {
         let id = self.src(&operands[1], Type::U32)?;
         let count = if operands.len() == 4 { self.src(&operands[2], Type::U32)? } else { Reg::NONE };
         let (p, negated) = self.pred(&operands[operands.len() - 1])?;
-        self.emit(Op::Barrier { kind, id, count, d, p, negated });
+        self.emit(Op::Barrier { kind, aligned, id, count, d, p, negated });
         Ok(())
     }
 }
