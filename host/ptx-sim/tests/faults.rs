@@ -48,7 +48,8 @@ fn shared_memory_ends_where_it_was_asked_to_end() {
     rig.run(1, 32).unwrap();
     let fault = rig.fault(1, 33);
     assert_eq!((fault.kind, fault.thread, fault.size), (FaultKind::OutOfBounds, Some([32, 0, 0]), Some(4)));
-    let null = Rig::new(".shared .b8 own[8];", "mov.u32 %r3, own;\nmov.u32 %r1, 0;\nld.shared.u32 %r2, [%r1];", 4).fault(1, 1);
+    let null =
+        Rig::new(".shared .b8 own[8];", "mov.u32 %r3, own;\nmov.u32 %r1, 0;\nld.shared.u32 %r2, [%r1];", 4).fault(1, 1);
     assert!(null.explanation.contains("null"), "{null}");
 }
 

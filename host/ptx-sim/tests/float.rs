@@ -205,17 +205,44 @@ fn arithmetic_of_halves_rounds_once() {
         values.push([state >> 48, state >> 32 & 0xFFFF, state >> 16 & 0xFFFF]);
     }
     let wide = |a: u64| f16::from_bits(a as u16).to_f64();
-    let narrow = |value: f64| if value.is_nan() { 0x7FFF } else { u64::from(f16::from_f64(value).to_bits()) };
-    // Sums, products and their sums of f16 are exact in f64 (or far from a tie).
+    let narrow = |value: f64| nearest(value, |bits| f16::from_bits(bits).to_f64(), 0x7C00);
+    // Sums, products and their sums of f16 are exact in f64, or far from a tie.
     check("add.rn.f16 %h4, %h1, %h2;", 16, &values, |a, b, _| narrow(wide(a) + wide(b)));
     check("mul.rn.f16 %h4, %h1, %h2;", 16, &values, |a, b, _| narrow(wide(a) * wide(b)));
     check("fma.rn.f16 %h4, %h1, %h2, %h3;", 16, &values, |a, b, c| narrow(wide(a) * wide(b) + wide(c)));
-    // The one bf16 sum that two roundings get wrong: a tie that a tiny third part decides.
+    let brain = |a: u64| bf16::from_bits(a as u16).to_f64();
+    check("mul.rn.bf16 %h4, %h1, %h2;", 16, &values, |a, b, _| {
+        nearest(brain(a) * brain(b), |bits| bf16::from_bits(bits).to_f64(), 0x7F80)
+    });
+}
+
+/// The bits of the value nearest to `value` in a 16-bit format, ties to even. Found by bisection: the `half`
+/// crate's own f64 conversions drop low bits and round some sums the wrong way.
+fn nearest(value: f64, widen: impl Fn(u16) -> f64, infinity: u16) -> u64 {
+    if value.is_nan() {
+        return 0x7FFF;
+    }
+    let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
+    let value = value.abs();
+    let (mut low, mut high) = (0_u16, infinity);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if widen(middle) <= value { low = middle } else { high = middle }
+    }
+    // Infinity rounds as if the format went on for one more step.
+    let above = if high == infinity { 2.0 * widen(low) - widen(low - 1) } else { widen(high) };
+    let (down, up) = (value - widen(low), above - value);
+    let rounds_up = up < down || (up == down && low & 1 == 1);
+    u64::from(sign | if rounds_up || value >= above { high } else { low })
+}
+
+#[test]
+fn a_third_part_decides_a_tie_however_small_it_is() {
     let one = |value: f32| u64::from(bf16::from_f32(value).to_bits());
-    let tie = [one(1.0078125), one(1.0078125 * 128.0), one(1e-30)];
-    let exact = evaluate("fma.rn.bf16 %h4, %h1, %h2, %h3;", 16, &[tie]);
-    let product = f64::from(1.0078125_f32) * f64::from(1.0078125_f32 * 128.0);
-    let below = evaluate("fma.rn.bf16 %h4, %h1, %h2, %h3;", 16, &[[tie[0], tie[1], 0]]);
-    assert_eq!(bf16::from_bits(exact[0] as u16).to_f64(), bf16::from_f64(product * (1.0 + 1e-12)).to_f64());
-    assert!(exact[0] >= below[0]);
+    // 1.0078125 squared is 1 + 2^-6 + 2^-14; 1.5 * 1.0078125 = 1.51171875 lies half way between two bf16.
+    let (a, b, tiny) = (one(1.5), one(1.0078125), one(1e-30));
+    let sum = |c: u64| evaluate("fma.rn.bf16 %h4, %h1, %h2, %h3;", 16, &[[a, b, c]])[0];
+    let (below, tie, above) = (sum(tiny | 0x8000), sum(0), sum(tiny));
+    assert_eq!((below, above), (0x3FC1, 0x3FC2));
+    assert_eq!(tie, 0x3FC2, "ties go to even");
 }

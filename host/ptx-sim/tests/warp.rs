@@ -115,8 +115,10 @@ fn votes_matches_and_reductions() {
 
 #[test]
 fn masks_without_their_callers_are_faults() {
-    let body = "setp.lt.u32 %p1, %r0, 16;\n@!%p1 bra END;\nshfl.sync.bfly.b32 %r4, %r0, 1, 31, -1;\nEND:";
-    let missing = fault_of(body);
+    // Two copies of one shuffle: what a compiler makes that duplicates it into both arms of a branch.
+    let shuffle = "shfl.sync.bfly.b32 %r4, %r0, 1, 31, -1;";
+    let body = format!("setp.lt.u32 %p1, %r0, 16;\n@!%p1 bra OTHER;\n{shuffle}\nbra END;\nOTHER:\n{shuffle}\nEND:");
+    let missing = fault_of(&body);
     assert_eq!(missing.kind, FaultKind::BadMask, "{missing}");
     let stranger = fault_of("shfl.sync.bfly.b32 %r4, %r0, 1, 31, 0xFFFF;");
     assert_eq!((stranger.kind, stranger.thread), (FaultKind::BadMask, Some([16, 0, 0])));

@@ -397,7 +397,8 @@ fn arrive(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op) -> Result<boo
     }
     if aligned && warp.live != warp.launched {
         let gone = warp.launched & !warp.live;
-        let explanation = format!("all threads of a warp have to execute this; lanes {gone:#010x} (a mask) have exited");
+        let explanation =
+            format!("all threads of a warp have to execute this; lanes {gone:#010x} (a mask) have exited");
         return Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation));
     }
     let lane = active.trailing_zeros() as usize;
