@@ -284,3 +284,15 @@ fn generic_addresses_reach_their_windows() {
     let words = Rig::new(".shared .align 4 .b8 own[4];", &body, 128).result(1, 32);
     assert_eq!(words, (5..37).collect::<Vec<u32>>());
 }
+
+#[test]
+fn lanes_and_warps_that_spin_on_each_other_get_their_turn() {
+    for (threads, setter) in [(32, 31), (64, 63)] {
+        let body = format!(
+            "mov.u32 %r2, own;\nsetp.eq.u32 %p1, %r0, {setter};\n@%p1 bra SET;\nSPIN:\nld.volatile.shared.u32 %r4, [%r2];\n\
+             setp.ne.u32 %p2, %r4, 1;\n@%p2 bra SPIN;\nbra END;\nSET:\nmov.u32 %r4, 1;\nst.volatile.shared.u32 [%r2], %r4;\nEND:\n{STORE}"
+        );
+        let words = Rig::new(".shared .align 4 .b8 own[4];", &body, 256).result(1, threads);
+        assert_eq!(words[..threads as usize], vec![1; threads as usize]);
+    }
+}

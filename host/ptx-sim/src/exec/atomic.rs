@@ -142,13 +142,14 @@ fn in_global(
         return Err(out_of_bounds(cx, warp, warp.pc, lane, at, width));
     };
     let (target, _) = found.writable(offset);
-    // SAFETY (both arms): the bytes lie in the allocation and in one chunk; chunks and bases are aligned to 256
-    // bytes, so that `target` is aligned as the address is. Other blocks reach the same bytes through atomics
-    // too, unless the kernel itself races.
+    // The bytes lie in the allocation and in one chunk; chunks and bases are aligned to 256 bytes, so that
+    // `target` is aligned as the address is.
     let old = if wide {
+        // SAFETY: valid and aligned, as said above; other blocks use atomics too, unless the kernel races.
         let cell = unsafe { AtomicU64::from_ptr(target.cast()) };
         cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| Some(change(old))).unwrap_or_else(|old| old)
     } else {
+        // SAFETY: as for the 64-bit cell.
         let cell = unsafe { AtomicU32::from_ptr(target.cast()) };
         let update = |old: u32| Some(change(u64::from(old)) as u32);
         u64::from(cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).unwrap_or_else(|old| old))

@@ -2,6 +2,7 @@
 
 mod access;
 mod atomic;
+mod bits;
 mod block;
 mod collective;
 mod context;
@@ -18,6 +19,7 @@ mod race;
 mod shared;
 mod special;
 mod step;
+mod turns;
 mod warp;
 
 use std::sync::Mutex;

@@ -5,8 +5,9 @@ use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped
 use super::copies;
 use super::lanes::{ALL, LANES};
 use super::special::special;
-use super::warp::{Stop, Waiting, Warp};
-use super::{access, atomic, convert, float, integer, issue, matrix};
+use super::turns::{arrive, branch_table, left, too_long};
+use super::warp::{Stop, Warp};
+use super::{access, atomic, bits, convert, float, integer, issue, matrix};
 use crate::fault::FaultKind;
 use crate::ir::op::{Op, Reg};
 use crate::ir::types::Space;
@@ -169,22 +170,22 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
     match *op {
         Op::Int2 { op, width, d, a, b } => integer::int2(files, op, width, active, [d, a, b]),
         Op::Int1 { op, width, d, a } => integer::int1(files, op, width, active, d, a),
-        Op::Count { op, width, d, a } => integer::count(files, op, width, active, d, a),
+        Op::Count { op, width, d, a } => bits::count(files, op, width, active, d, a),
         Op::Shift { op, width, d, a, b } => integer::shift(files, op, width, active, [d, a, b]),
         Op::Mad { op, width, d, a, b, c } => integer::mad(files, op, width, active, [d, a, b, c]),
         Op::MulWide { kind, d, a, b } => integer::mad_wide(files, kind, active, [d, a, b], None),
         Op::MadWide { kind, d, a, b, c } => integer::mad_wide(files, kind, active, [d, a, b], Some(c)),
         Op::Carry { .. } => warp.carry = integer::carry(files, op, active, warp.carry),
-        Op::BitExtract { .. } | Op::BitInsert { .. } => integer::bit_field(files, op, active),
-        Op::Permute { d, a, b, c } => files.map3_32(active, [d, a, b, c], integer::permute),
+        Op::BitExtract { .. } | Op::BitInsert { .. } => bits::bit_field(files, op, active),
+        Op::Permute { d, a, b, c } => files.map3_32(active, [d, a, b, c], bits::permute),
         Op::Lop3 { table, d, a, b, c } => {
-            files.map3_32(active, [d, a, b, c], |a, b, c| integer::lop3(table, a, b, c));
+            files.map3_32(active, [d, a, b, c], |a, b, c| bits::lop3(table, a, b, c));
         }
         Op::Funnel { left, clamp, d, a, b, c } => {
-            files.map3_32(active, [d, a, b, c], |a, b, c| integer::funnel(left, clamp, a, b, c));
+            files.map3_32(active, [d, a, b, c], |a, b, c| bits::funnel(left, clamp, a, b, c));
         }
         Op::Dot4 { a_signed, b_signed, d, a, b, c } => {
-            files.map3_32(active, [d, a, b, c], |a, b, c| integer::dot4(a_signed, b_signed, a, b, c));
+            files.map3_32(active, [d, a, b, c], |a, b, c| bits::dot4(a_signed, b_signed, a, b, c));
         }
         Op::Sad { kind, d, a, b, c } => integer::sad(files, kind, active, [d, a, b, c]),
         Op::Mov { wide: false, d, a } => {
@@ -336,92 +337,4 @@ fn rebase(warp: &mut Warp, active: u32, d: Reg, a: Reg, wide: bool, by: u64) {
         // 32-bit addresses of a window are its own already.
         warp.files.map1_32(active, d, a, |a| a);
     }
-}
-
-#[inline(never)]
-fn branch_table(warp: &mut Warp, cx: &mut Context<'_>, active: u32, table: u32, index: Reg) -> Result<(), Stopped> {
-    let targets = &cx.grid.program.tables[table as usize];
-    let values = *warp.files.r32(index);
-    let pc = warp.pc;
-    let mut left = active;
-    let mut parted = false;
-    while left != 0 {
-        let lane = left.trailing_zeros() as usize;
-        let Some(target) = targets.get(values[lane] as usize) else {
-            let explanation = format!("index {} of a table of {} targets", values[lane], targets.len());
-            return Err(cx.fault(FaultKind::Undefined, pc, Who::lane(warp.index, lane), explanation));
-        };
-        let mut same = 0;
-        for other in super::lanes::lanes_of(left) {
-            same |= u32::from(values[other] == values[lane]) << other;
-        }
-        left &= !same;
-        parted |= same != warp.mask;
-        warp.send(same, *target as usize);
-    }
-    cx.divergent_branches += u64::from(parted);
-    if warp.mask == 0 {
-        warp.next_set();
-    } else {
-        // Lanes that the guard kept fall through; lower sets run first.
-        warp.pc += 1;
-        warp.join(false);
-    }
-    Ok(())
-}
-
-/// No set can run on: the warp is done, or lanes wait for others that have exited.
-#[cold]
-fn left(warp: &mut Warp, cx: &Context<'_>) -> Result<Stop, Stopped> {
-    if !warp.is_stuck() {
-        return Ok(Stop::Done);
-    }
-    let (pc, mask) = warp.first_waiting().unwrap_or((warp.pc, 0));
-    let explanation = format!("lanes {mask:#010x} wait here for lanes of their warp that never come");
-    Err(cx.fault(FaultKind::Divergence, pc, Who::warp(warp.index), explanation))
-}
-
-#[cold]
-fn too_long(warp: &Warp, cx: &Context<'_>, limit: u64) -> Stopped {
-    let explanation = format!("a warp has executed {limit} instructions; a loop that never ends?");
-    cx.fault(FaultKind::InstructionLimit, warp.pc, Who::warp(warp.index), explanation)
-}
-
-/// A warp arrives at a barrier; `true` if it waits there now.
-#[inline(never)]
-fn arrive(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op) -> Result<bool, Stopped> {
-    let Op::Barrier { kind, aligned, id, count, d, p, negated, .. } = *op else { return Ok(false) };
-    // A warp arrives as a whole, also at the form that is not .aligned: its live lanes meet here first.
-    if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
-        return Ok(false);
-    }
-    if aligned && warp.live != warp.launched {
-        let gone = warp.launched & !warp.live;
-        let explanation =
-            format!("all threads of a warp have to execute this; lanes {gone:#010x} (a mask) have exited");
-        return Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation));
-    }
-    let lane = active.trailing_zeros() as usize;
-    let uniform = |reg: Reg| {
-        let values = warp.files.r32(reg);
-        let same = super::lanes::lanes_of(active).all(|other| values[other] == values[lane]);
-        same.then_some(values[lane])
-    };
-    let fault = |what: String| Err(cx.fault(FaultKind::BadBarrier, warp.pc, Who::warp(warp.index), what));
-    let Some(id) = uniform(id) else { return fault("threads of one warp name different barriers".to_owned()) };
-    if id > 15 {
-        return fault(format!("barrier {id} does not exist; there are 0 to 15"));
-    }
-    let count = match count.is_none() {
-        true => None,
-        false => match uniform(count) {
-            Some(threads) if threads > 0 && threads.is_multiple_of(32) => Some(threads),
-            Some(threads) => return fault(format!("{threads} threads: the number has to be a multiple of 32")),
-            None => return fault("threads of one warp name different numbers of threads".to_owned()),
-        },
-    };
-    let votes = if p.is_none() { 0 } else { warp.files.pred(p) ^ if negated { ALL } else { 0 } };
-    warp.waiting = Some(Waiting { kind, id, count, pc: warp.pc as u32, result: (d, active), votes: votes & active });
-    warp.pc += 1;
-    Ok(true)
 }

@@ -5,6 +5,7 @@
 //! become slots of a small file). Nothing that the text says is left to be looked up when it runs.
 
 pub(crate) mod flow;
+mod kinds;
 pub(crate) mod lower;
 pub(crate) mod op;
 pub(crate) mod registers;

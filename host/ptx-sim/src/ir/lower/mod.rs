@@ -2,6 +2,7 @@
 
 mod arith;
 mod calls;
+mod compare;
 mod control;
 mod convert;
 mod float;
@@ -9,6 +10,7 @@ mod function;
 mod matrix;
 mod memory;
 mod mods;
+mod mov;
 mod operand;
 mod scope;
 mod sync;

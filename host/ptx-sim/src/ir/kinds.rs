@@ -1,0 +1,228 @@
+//! What the members of one family of operations differ in.
+
+use super::op::Reg;
+use super::types::{Extend, FloatKind, Round, Space, Type, Width};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Int2 {
+    Add,
+    Sub,
+    MulLo,
+    MulHiS,
+    MulHiU,
+    DivS,
+    DivU,
+    RemS,
+    RemU,
+    MinS,
+    MinU,
+    MaxS,
+    MaxU,
+    And,
+    Or,
+    Xor,
+    AddSatS,
+    SubSatS,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Int1 {
+    Neg,
+    Abs,
+    Not,
+    /// Logical not of C: 1 for 0, else 0.
+    CNot,
+    Brev,
+}
+
+/// Counts with a 32-bit result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Count {
+    Clz,
+    Popc,
+    FindS,
+    FindU,
+    FindShiftS,
+    FindShiftU,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shift {
+    Left,
+    RightS,
+    RightU,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Float2 {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Min,
+    Max,
+    MinNan,
+    MaxNan,
+    CopySign,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Float1 {
+    Neg,
+    Abs,
+    Sqrt,
+    Rcp,
+    Rsqrt,
+    Ex2,
+    Lg2,
+    Sin,
+    Cos,
+    Tanh,
+}
+
+/// `.ftz` and `.sat` of a floating-point operation; `.relu` of an `fma`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct FloatMode {
+    pub(crate) flush: bool,
+    pub(crate) saturate: bool,
+    pub(crate) relu: bool,
+}
+
+/// A conversion, every combination of its own kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Convert {
+    /// Between integers: widen with the source's sign, clamp where `.sat`, cut.
+    IntToInt { from: Type, to: Type, saturate: bool },
+    /// To an integer, with rounding; out of range clamps, NaN gives what the PTX ISA says.
+    FloatToInt { from: FloatKind, to: Type, round: Round, flush: bool },
+    /// From an integer, rounding to nearest even.
+    IntToFloat { from: Type, to: FloatKind },
+    /// Between floating-point types (round to nearest even, or to zero), or to an integral value of the same type.
+    FloatToFloat { from: FloatKind, to: FloatKind, round: Option<Round>, integral: bool, mode: FloatMode },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Special {
+    Tid(u8),
+    NTid(u8),
+    CtaId(u8),
+    NCtaId(u8),
+    LaneId,
+    WarpId,
+    NWarpId,
+    SmId,
+    NSmId,
+    GridId,
+    LaneMaskEq,
+    LaneMaskLt,
+    LaneMaskLe,
+    LaneMaskGt,
+    LaneMaskGe,
+    Clock,
+    Clock64,
+    GlobalTimer,
+    DynamicSharedSize,
+    TotalSharedSize,
+}
+
+impl Special {
+    /// Whether the register has 64 bits.
+    pub(crate) fn wide(self) -> bool {
+        matches!(self, Self::GridId | Self::Clock64 | Self::GlobalTimer)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Atomic {
+    Add,
+    Min,
+    Max,
+    And,
+    Or,
+    Xor,
+    Exch,
+    Cas,
+    Inc,
+    Dec,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shuffle {
+    Up,
+    Down,
+    Bfly,
+    Idx,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Vote {
+    All,
+    Any,
+    Uni,
+    Ballot,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Redux {
+    Add,
+    MinS,
+    MinU,
+    MaxS,
+    MaxU,
+    And,
+    Or,
+    Xor,
+}
+
+/// What `bar.red` makes of the predicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum BarrierKind {
+    Sync,
+    Arrive,
+    RedPopc,
+    RedAnd,
+    RedOr,
+}
+
+/// The element types of a matrix product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum MatrixKind {
+    /// m16n8k32 (k = 32) or m16n8k16 (k = 16), int8 operands of either sign, int32 accumulators.
+    Int8 { k: u8, a_signed: bool, b_signed: bool, saturate: bool },
+    /// m16n8k16 (k = 16) or m16n8k8 (k = 8), f16 operands, f32 accumulators.
+    F16 { k: u8 },
+    /// m16n8k16 (k = 16) or m16n8k8 (k = 8), bf16 operands, f32 accumulators.
+    BF16 { k: u8 },
+}
+
+/// `testp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum FloatTest {
+    Finite,
+    Infinite,
+    Number,
+    NotANumber,
+    Normal,
+    Subnormal,
+}
+
+/// `base + offset`; the base is a 64-bit register, or a 32-bit one in `shared`, `local` and `param` space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Addr {
+    pub(crate) base: Reg,
+    pub(crate) wide: bool,
+    pub(crate) offset: i32,
+}
+
+/// How a load or store moves its registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    pub(crate) space: Space,
+    /// Bytes of one element: 1, 2, 4 or 8.
+    pub(crate) bytes: u8,
+    pub(crate) extend: Extend,
+    /// Width of the registers, at least that of the elements.
+    pub(crate) reg: Width,
+    /// `.volatile`, `.relaxed`, `.acquire`, `.release`: may be meant to be seen by other threads at once.
+    pub(crate) strong: bool,
+}

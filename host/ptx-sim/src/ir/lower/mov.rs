@@ -1,0 +1,122 @@
+//! Moves: registers, constants, addresses, special registers, and the parts of wider ones.
+
+use super::mods::Mods;
+use super::scope::{Place, Symbol};
+use super::{Lowerer, Reg};
+use crate::ir::op::{Op, Special};
+use crate::ir::types::Type;
+use crate::ptx::Result;
+use crate::ptx::ast::Operand;
+
+type Operands<'o, 'a> = &'o [Operand<'a>];
+
+impl<'a> Lowerer<'_, 'a> {
+    pub(super) fn mov(&mut self, mods: &mut Mods<'_>, operands: Operands<'_, 'a>) -> Result<()> {
+        let ty = mods.ty()?;
+        self.count(operands, 2..=2)?;
+        let wide = ty.bytes() == 8;
+        match (&operands[0], &operands[1]) {
+            (Operand::Vector(_), Operand::Vector(_)) => return mods.error("one side has to be a single register"),
+            (Operand::Vector(items), source) => {
+                let part = self.part_type(mods, ty, items.len())?;
+                let a = self.src(source, ty)?;
+                let regs = items.iter().map(|item| self.dst(item, part)).collect::<Result<Vec<_>>>()?;
+                let parts = self.list(&regs);
+                self.emit(Op::Unpack { bits: part.bytes() as u8 * 8, wide, parts, a });
+            }
+            (target, Operand::Vector(items)) => {
+                let part = self.part_type(mods, ty, items.len())?;
+                let parts = self.src_list(&operands[1], part, items.len())?;
+                let d = self.dst(target, ty)?;
+                self.emit(Op::Pack { bits: part.bytes() as u8 * 8, wide, d, parts });
+            }
+            (target, source) if ty == Type::Pred => {
+                let d = self.dst(target, ty)?;
+                let (a, negated) = self.pred(source)?;
+                self.emit(Op::PredMov { d, a, negated });
+            }
+            (target, Operand::Name(name)) if special(name).is_some() => {
+                let (what, found) = special(name).unwrap_or((Special::LaneId, Type::U32));
+                if found.bytes() != ty.bytes() {
+                    return mods.error(format!("{name} has another width"));
+                }
+                let d = self.dst(target, ty)?;
+                self.emit(Op::Special { what, d });
+            }
+            (target, source) => {
+                if matches!(ty.bytes(), 1 | 16) {
+                    return mods.error("this type is not supported");
+                }
+                let d = self.dst(target, ty)?;
+                let a = self.mov_source(source, ty)?;
+                self.emit(Op::Mov { wide, d, a });
+            }
+        }
+        Ok(())
+    }
+
+    fn part_type(&self, mods: &Mods<'_>, ty: Type, count: usize) -> Result<Type> {
+        match (ty.bytes() as usize, count) {
+            (8, 2) => Ok(Type::B32),
+            (8, 4) | (4, 2) => Ok(Type::B16),
+            _ => mods.error("this number of parts is not supported"),
+        }
+    }
+
+    pub(super) fn mov_source(&mut self, source: &Operand<'a>, ty: Type) -> Result<Reg> {
+        let (name, offset) = match *source {
+            Operand::Name(name) => (name, 0),
+            Operand::NameOffset(name, offset) => (name, offset),
+            _ => return self.src(source, ty),
+        };
+        let Symbol::Place(place) = self.find(name)? else { return self.src(source, ty) };
+        // The address in the variable's own state space.
+        let file = ty.file();
+        let start = match place {
+            Place::Shared(start) | Place::Local(start) | Place::Param(start) => start,
+            Place::DynamicShared => return Ok(self.dynamic_constant(file, offset as u64)),
+            Place::Global(index) if ty.bytes() == 8 => return Ok(self.constant64(offset as u64, Some(index))),
+            Place::Global(_) => return self.error(format!("the address of {name} needs 64 bits")),
+        };
+        let address = i64::from(start) + offset;
+        match ty.bytes() {
+            8 => Ok(self.constant64(address as u64, None)),
+            4 => Ok(self.constant32(address as u32)),
+            _ => self.error(format!("the address of {name} needs 32 or 64 bits")),
+        }
+    }
+}
+
+/// The special register of that name and its type.
+pub(super) fn special(name: &str) -> Option<(Special, Type)> {
+    let axis = |prefix: &str| match name.strip_prefix(prefix)? {
+        ".x" => Some(0),
+        ".y" => Some(1),
+        ".z" => Some(2),
+        _ => None,
+    };
+    let special = match name {
+        "%laneid" => Special::LaneId,
+        "%warpid" => Special::WarpId,
+        "%nwarpid" => Special::NWarpId,
+        "%smid" => Special::SmId,
+        "%nsmid" => Special::NSmId,
+        "%gridid" => return Some((Special::GridId, Type::U64)),
+        "%lanemask_eq" => Special::LaneMaskEq,
+        "%lanemask_lt" => Special::LaneMaskLt,
+        "%lanemask_le" => Special::LaneMaskLe,
+        "%lanemask_gt" => Special::LaneMaskGt,
+        "%lanemask_ge" => Special::LaneMaskGe,
+        "%clock" => Special::Clock,
+        "%clock64" => return Some((Special::Clock64, Type::U64)),
+        "%globaltimer" => return Some((Special::GlobalTimer, Type::U64)),
+        "%dynamic_smem_size" => Special::DynamicSharedSize,
+        "%total_smem_size" => Special::TotalSharedSize,
+        _ => axis("%tid")
+            .map(Special::Tid)
+            .or_else(|| axis("%ntid").map(Special::NTid))
+            .or_else(|| axis("%ctaid").map(Special::CtaId))
+            .or_else(|| axis("%nctaid").map(Special::NCtaId))?,
+    };
+    Some((special, Type::U32))
+}
