@@ -2,101 +2,61 @@
 
 use std::{fmt, str::FromStr};
 
-/// A GPU architecture, named as in Rust-CUDA.
-///
-/// PTX without a suffix runs on its own and every later architecture. The suffix `f` (family) reaches later minor
-/// versions of the same major one; the suffix `a` (architecture) only that one GPU, and is what wgmma and tcgen05 need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "each name is its own number")]
-pub enum NvvmArch {
-    Compute70,
-    Compute72,
-    Compute75,
-    Compute80,
-    Compute86,
-    Compute87,
-    Compute89,
-    Compute90,
-    Compute90a,
-    Compute100,
-    Compute100f,
-    Compute100a,
-    Compute101,
-    Compute101f,
-    Compute101a,
-    Compute103,
-    Compute103f,
-    Compute103a,
-    Compute120,
-    Compute120f,
-    Compute120a,
-    Compute121,
-    Compute121f,
-    Compute121a,
+macro_rules! architectures {
+    ($($name:ident = $suffix:literal),* $(,)?) => {
+        /// A GPU architecture, named as in Rust-CUDA.
+        ///
+        /// PTX without a suffix runs on its own and every later architecture. The suffix `f` (family) reaches later
+        /// minor versions of the same major one; the suffix `a` (architecture) only that one GPU, and is what wgmma
+        /// and tcgen05 need.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "each name is its own number")]
+        pub enum NvvmArch {
+            $($name),*
+        }
+
+        impl NvvmArch {
+            /// Every architecture, in rising order.
+            pub const ALL: &[NvvmArch] = &[$(NvvmArch::$name),*];
+
+            /// The number and suffix: `"80"`, `"90a"`.
+            pub const fn suffix(self) -> &'static str {
+                match self {
+                    $(NvvmArch::$name => $suffix),*
+                }
+            }
+        }
+    };
+}
+
+architectures! {
+    Compute70 = "70",
+    Compute72 = "72",
+    Compute75 = "75",
+    Compute80 = "80",
+    Compute86 = "86",
+    Compute87 = "87",
+    Compute89 = "89",
+    Compute90 = "90",
+    Compute90a = "90a",
+    Compute100 = "100",
+    Compute100f = "100f",
+    Compute100a = "100a",
+    Compute101 = "101",
+    Compute101f = "101f",
+    Compute101a = "101a",
+    Compute103 = "103",
+    Compute103f = "103f",
+    Compute103a = "103a",
+    Compute120 = "120",
+    Compute120f = "120f",
+    Compute120a = "120a",
+    Compute121 = "121",
+    Compute121f = "121f",
+    Compute121a = "121a",
 }
 
 impl NvvmArch {
-    /// Every architecture, in rising order.
-    pub const ALL: [NvvmArch; 24] = {
-        use NvvmArch::*;
-        [
-            Compute70,
-            Compute72,
-            Compute75,
-            Compute80,
-            Compute86,
-            Compute87,
-            Compute89,
-            Compute90,
-            Compute90a,
-            Compute100,
-            Compute100f,
-            Compute100a,
-            Compute101,
-            Compute101f,
-            Compute101a,
-            Compute103,
-            Compute103f,
-            Compute103a,
-            Compute120,
-            Compute120f,
-            Compute120a,
-            Compute121,
-            Compute121f,
-            Compute121a,
-        ]
-    };
-
-    /// The number and suffix: `"80"`, `"90a"`.
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            NvvmArch::Compute70 => "70",
-            NvvmArch::Compute72 => "72",
-            NvvmArch::Compute75 => "75",
-            NvvmArch::Compute80 => "80",
-            NvvmArch::Compute86 => "86",
-            NvvmArch::Compute87 => "87",
-            NvvmArch::Compute89 => "89",
-            NvvmArch::Compute90 => "90",
-            NvvmArch::Compute90a => "90a",
-            NvvmArch::Compute100 => "100",
-            NvvmArch::Compute100f => "100f",
-            NvvmArch::Compute100a => "100a",
-            NvvmArch::Compute101 => "101",
-            NvvmArch::Compute101f => "101f",
-            NvvmArch::Compute101a => "101a",
-            NvvmArch::Compute103 => "103",
-            NvvmArch::Compute103f => "103f",
-            NvvmArch::Compute103a => "103a",
-            NvvmArch::Compute120 => "120",
-            NvvmArch::Compute120f => "120f",
-            NvvmArch::Compute120a => "120a",
-            NvvmArch::Compute121 => "121",
-            NvvmArch::Compute121f => "121f",
-            NvvmArch::Compute121a => "121a",
-        }
-    }
-
     /// Ten times the compute capability: 80 for 8.0, 90 for 9.0 and 9.0a.
     pub fn capability_value(self) -> u32 {
         let digits = self.suffix().trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -137,7 +97,7 @@ impl FromStr for NvvmArch {
     /// Reads `sm_90a`, `compute_90a` or `90a`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let suffix = text.strip_prefix("sm_").or_else(|| text.strip_prefix("compute_")).unwrap_or(text);
-        let found = NvvmArch::ALL.into_iter().find(|arch| arch.suffix() == suffix);
+        let found = NvvmArch::ALL.iter().copied().find(|arch| arch.suffix() == suffix);
         found.ok_or_else(|| UnknownArch(text.to_owned()))
     }
 }
@@ -149,7 +109,7 @@ mod tests {
     #[test]
     fn names_read_back() {
         for arch in NvvmArch::ALL {
-            assert_eq!(arch.sm().parse::<NvvmArch>().unwrap(), arch);
+            assert_eq!(arch.sm().parse::<NvvmArch>().unwrap(), *arch);
             assert_eq!(format!("Compute{}", arch.suffix()), format!("{arch:?}"));
         }
         assert!("sm_81".parse::<NvvmArch>().unwrap_err().to_string().contains("sm_81"));
