@@ -1,0 +1,78 @@
+//! How much memory the kernels touch, by the simulator's counts: x is read once, a tile's operands once a tile.
+//!
+//! The counts are the whole process's, so that this is one test in a process of its own.
+
+use contract::{gemm_tile::TILES, grid, limits::padded_row_bytes};
+use half::{bf16, f16};
+use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, ops, ops::Choice};
+use outerscale_tests::data::{Kind, Value};
+use ptx_sim::Counters;
+
+/// The counts of what `run` launches, by entry.
+fn counted(run: impl FnOnce()) -> Vec<(String, Counters)> {
+    ptx_sim::driver::reset_counters();
+    run();
+    ptx_sim::driver::counters().into_iter().collect()
+}
+
+/// Bytes that the variant `variant` of `quantize_token` reads for x [rows, cols].
+fn quantize_token_reads<T: Value>(gpu: &Gpu, variant: &str, rows: usize, cols: usize) -> u64 {
+    let x: Vec<T> = Kind::ALL[0].matrix(rows, cols, 1);
+    let x = Activations::upload(gpu, &x, Layout::contiguous(rows as u64, cols as u64)).unwrap();
+    let counts = counted(|| drop(ops::quantize_token(gpu, &x, Choice::Named(variant)).unwrap()));
+    let [(entry, counts)] = &counts[..] else { panic!("one kernel quantizes, got {counts:?}") };
+    assert!(entry.starts_with(&format!("quantize_token_{variant}_")), "{variant} was asked for, {entry} ran");
+    assert_eq!(
+        counts.global_bytes_written,
+        rows as u64 * (padded_row_bytes(cols as u64) + 4),
+        "{entry} [{rows}, {cols}]"
+    );
+    counts.global_bytes_read
+}
+
+fn tokens_are_read_once<T: Value>(gpu: &Gpu) {
+    let bytes = |elements: usize| elements as u64 * T::DTYPE.bytes();
+    let (block, warp) = (grid::CACHED_COLS as usize, grid::WARP_COLS as usize);
+    for (variant, held) in [("block", block), ("warp", warp)] {
+        for cols in [1, 127, 384, 1000, warp, block - 8, block] {
+            let reads = quantize_token_reads::<T>(gpu, variant, 3, cols);
+            if cols <= held {
+                assert_eq!(reads, bytes(3 * cols), "{variant} {} K = {cols}: x is read once", T::DTYPE);
+            }
+        }
+        // Beyond what is held only the rest is read again.
+        let cols = held + 1024;
+        assert_eq!(quantize_token_reads::<T>(gpu, variant, 2, cols), bytes(2 * (cols + 1024)), "{variant} K = {cols}");
+    }
+}
+
+/// Aligned shapes: what the tiling needs, and the scales of each tile's rows and columns by every lane that uses them.
+fn tiles_are_read_once(gpu: &Gpu) {
+    let (m, n, k) = (256u64, 256, 1024);
+    let x: Vec<f32> = Kind::ALL[0].matrix(m as usize, k as usize, 2);
+    let x = Activations::upload(gpu, &x, Layout::contiguous(m, k)).unwrap();
+    let (x, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
+    let w: Vec<f32> = Kind::ALL[0].matrix(n as usize, k as usize, 3);
+    let w = Weights::upload(gpu, &w, Layout::contiguous(n, k)).unwrap();
+    let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
+    for tile in TILES {
+        let mut y = Output::<i32>::new(gpu, Layout::contiguous(m, n)).unwrap();
+        let product = ops::Product { x: &x, w: &w, bias: None };
+        let counts = counted(|| drop(ops::gemm(gpu, product, &mut y, Choice::Named(tile.name)).unwrap()));
+        let [(entry, counts)] = &counts[..] else { panic!("one kernel multiplies, got {counts:?}") };
+        let operands = tile.tiles(m, n) * (tile.block_m + tile.block_n) as u64 * k;
+        assert_eq!(counts.async_copy_bytes, operands, "{entry}: operands, once a tile");
+        assert_eq!(counts.global_bytes_read, operands, "{entry}: nothing but operands");
+        assert_eq!(counts.global_bytes_written, m * n * 4, "{entry}: y, once");
+        assert_eq!(counts.macs, m * n * k, "{entry}: no product is formed twice");
+    }
+}
+
+#[test]
+fn memory_is_touched_once() {
+    let gpu = Gpu::open(Backend::Sim).unwrap();
+    tokens_are_read_once::<f32>(&gpu);
+    tokens_are_read_once::<f16>(&gpu);
+    tokens_are_read_once::<bf16>(&gpu);
+    tiles_are_read_once(&gpu);
+}
