@@ -23,9 +23,7 @@ impl<'a> Lowerer<'_, 'a> {
             }
             "div" => {
                 // The approximate forms may differ by 2 ulp on a GPU; here they are exact.
-                if !mods.take("approx") && !mods.take("full") {
-                    self.needs_round(mods)?;
-                }
+                self.approximate_or_round(mods, &["approx", "full"])?;
                 let mode = mode(mods);
                 self.float2(Float2::Div, mode, mods, operands)?;
             }
@@ -42,10 +40,14 @@ impl<'a> Lowerer<'_, 'a> {
             }
             "copysign" => self.float2(Float2::CopySign, FloatMode::default(), mods, operands)?,
             "fma" | "mad" => {
-                self.round_nearest(mods)?;
+                // Unlike add and mul, these have no default rounding.
+                self.needs_round(mods)?;
                 let mut mode = mode(mods);
                 mode.relu = mods.take("relu");
                 let ty = mods.ty()?;
+                if name == "mad" && ty.bytes() < 4 {
+                    return mods.error("the type has to be .f32 or .f64");
+                }
                 let Some(kind) = FloatKind::of(ty) else { return mods.error("a floating-point type is needed") };
                 self.check_mode(mods, kind, mode)?;
                 let [d, a, b, c] = self.four(operands, [ty; 4])?;
@@ -56,9 +58,7 @@ impl<'a> Lowerer<'_, 'a> {
                 self.float1(if name == "neg" { Float1::Neg } else { Float1::Abs }, mode, mods, operands)?;
             }
             "sqrt" | "rcp" => {
-                if !mods.take("approx") {
-                    self.needs_round(mods)?;
-                }
+                self.approximate_or_round(mods, &["approx"])?;
                 let mode = mode(mods);
                 self.float1(if name == "sqrt" { Float1::Sqrt } else { Float1::Rcp }, mode, mods, operands)?;
             }
@@ -114,17 +114,28 @@ impl<'a> Lowerer<'_, 'a> {
         if mods.take("rn") { Ok(()) } else { mods.error(".rn is missing; no other rounding is supported here") }
     }
 
+    /// One of the approximate forms, which f64 has none of, or `.rn`.
+    fn approximate_or_round(&self, mods: &mut Mods<'_>, forms: &[&str]) -> Result<()> {
+        if !forms.iter().any(|form| mods.take(form)) {
+            return self.needs_round(mods);
+        }
+        if mods.peek_type() == Some(Type::F64) {
+            return mods.error("the approximate forms are not supported with .f64");
+        }
+        Ok(())
+    }
+
     fn check_mode(&self, mods: &Mods<'_>, kind: FloatKind, mode: FloatMode) -> Result<()> {
         let half = !matches!(kind, FloatKind::F32 | FloatKind::F64);
         let flushes = !matches!(kind, FloatKind::F64 | FloatKind::BF16 | FloatKind::BF16x2);
         if mode.flush && !flushes {
             return mods.error(".ftz does not go with this type");
         }
-        if mode.saturate && kind == FloatKind::F64 {
+        if mode.saturate && matches!(kind, FloatKind::F64 | FloatKind::BF16 | FloatKind::BF16x2) {
             return mods.error(".sat does not go with this type");
         }
-        if mode.relu && !half {
-            return mods.error(".relu needs a 16-bit type");
+        if mode.relu && (!half || mode.saturate) {
+            return mods.error(".relu needs a 16-bit type, and no .sat beside it");
         }
         Ok(())
     }
@@ -133,7 +144,12 @@ impl<'a> Lowerer<'_, 'a> {
         let ty = mods.ty()?;
         let Some(kind) = FloatKind::of(ty) else { return mods.error("a floating-point type is needed") };
         let word = matches!(kind, FloatKind::F32 | FloatKind::F64);
-        if !word && matches!(op, Float2::Div | Float2::CopySign) {
+        let refused = match op {
+            Float2::Div | Float2::CopySign => !word,
+            Float2::MinNan | Float2::MaxNan => kind == FloatKind::F64,
+            _ => false,
+        };
+        if refused {
             return mods.error("this type is not supported");
         }
         if mode.saturate && matches!(op, Float2::Div | Float2::Min | Float2::Max | Float2::MinNan | Float2::MaxNan) {
