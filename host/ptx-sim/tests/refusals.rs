@@ -34,3 +34,20 @@ fn floats_refuse_what_their_type_does_not_have() {
     ]);
     all_loaded(&["fma.rn.ftz.sat.f32 %r1, %r2, %r3, %r4;", "sqrt.rn.f64 %l1, %l2;", "div.full.ftz.f32 %r1, %r2, %r3;"]);
 }
+
+#[test]
+fn integers_and_comparisons_refuse_types_of_the_wrong_sign() {
+    all_refused(&[
+        "popc.u32 %r1, %r2;",
+        "clz.s32 %r1, %r2;",
+        "brev.u32 %r1, %r2;",
+        "bfind.b32 %r1, %r2;",
+        "setp.lo.s32 %p1, %r1, %r2;",
+        "setp.hs.s64 %p1, %l1, %l2;",
+        "setp.hi.f32 %p1, %r1, %r2;",
+        "setp.lt.ftz.f64 %p1, %l1, %l2;",
+        "setp.lt.ftz.bf16 %p1, %h1, %h2;",
+        "slct.pred.s32 %p1, %p2, %p3, %r1;",
+    ]);
+    all_loaded(&["setp.lo.u32 %p1, %r1, %r2;", "setp.lt.ftz.f16 %p1, %h1, %h2;", "bfind.shiftamt.u64 %r1, %l1;"]);
+}

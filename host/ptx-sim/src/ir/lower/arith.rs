@@ -70,6 +70,10 @@ impl<'a> Lowerer<'_, 'a> {
                     (_, false, true) => Count::FindShiftU,
                 };
                 let width = self.word_width(mods, ty)?;
+                // Counts take bits; bfind needs to know whether there is a sign.
+                if ty.is_bits() == (name == "bfind") {
+                    return mods.error("this type is not supported");
+                }
                 self.count(operands, 2..=2)?;
                 let (d, a) = (self.dst(&operands[0], Type::U32)?, self.src(&operands[1], ty)?);
                 self.emit(Op::Count { op, width, d, a });
@@ -77,6 +81,9 @@ impl<'a> Lowerer<'_, 'a> {
             "brev" => {
                 let ty = mods.ty()?;
                 self.word_width(mods, ty)?;
+                if !ty.is_bits() {
+                    return mods.error("a bit type is needed");
+                }
                 self.int1(Int1::Brev, ty, operands)?;
             }
             "bfe" | "bfi" => self.bit_field(name, mods, operands)?,

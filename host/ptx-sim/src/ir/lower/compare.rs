@@ -13,9 +13,7 @@ type Operands<'o, 'a> = &'o [Operand<'a>];
 impl<'a> Lowerer<'_, 'a> {
     pub(super) fn select(&mut self, mods: &mut Mods<'_>, operands: Operands<'_, 'a>) -> Result<()> {
         let ty = mods.ty()?;
-        if ty == Type::Pred || ty.bytes() == 1 {
-            return mods.error("this type is not supported");
-        }
+        self.selectable(mods, ty)?;
         self.count(operands, 4..=4)?;
         let d = self.dst(&operands[0], ty)?;
         let (a, b) = (self.src(&operands[1], ty)?, self.src(&operands[2], ty)?);
@@ -24,9 +22,15 @@ impl<'a> Lowerer<'_, 'a> {
         Ok(())
     }
 
+    /// A type of 16, 32 or 64 bits: predicates and wider values live in other registers.
+    fn selectable(&self, mods: &Mods<'_>, ty: Type) -> Result<()> {
+        if matches!(ty.bytes(), 2 | 4 | 8) { Ok(()) } else { mods.error("this type is not supported") }
+    }
+
     pub(super) fn select_by_sign(&mut self, mods: &mut Mods<'_>, operands: Operands<'_, 'a>) -> Result<()> {
         let flush = mods.take("ftz");
         let (ty, by) = (mods.ty()?, mods.ty()?);
+        self.selectable(mods, ty)?;
         self.count(operands, 4..=4)?;
         let d = self.dst(&operands[0], ty)?;
         let (a, b, c) = (self.src(&operands[1], ty)?, self.src(&operands[2], ty)?, self.src(&operands[3], by)?);
@@ -46,6 +50,7 @@ impl<'a> Lowerer<'_, 'a> {
     }
 
     pub(super) fn compare(&mut self, name: &str, mods: &mut Mods<'_>, operands: Operands<'_, 'a>) -> Result<()> {
+        let unsigned = ["lo", "ls", "hi", "hs"].iter().any(|name| mods.has(name));
         let op = mods.find(compare_op);
         let Some(op) = op else { return mods.error("the comparison is missing") };
         let combine = mods.maybe(&[("and", Logic::And), ("or", Logic::Or), ("xor", Logic::Xor)]);
@@ -53,6 +58,9 @@ impl<'a> Lowerer<'_, 'a> {
         // `set` names the type of its result first.
         let to = if name == "set" { Some(mods.ty()?) } else { None };
         let ty = mods.ty()?;
+        if unsigned && !ty.is_unsigned() {
+            return mods.error(".lo, .ls, .hi and .hs need an unsigned type");
+        }
         self.count(operands, if combine.is_some() { 4..=4 } else { 3..=3 })?;
         self.keep_guard();
         let (a, b) = (self.src(&operands[1], ty)?, self.src(&operands[2], ty)?);
@@ -105,6 +113,9 @@ impl<'a> Lowerer<'_, 'a> {
         if let Some(kind) = FloatKind::of(ty) {
             if matches!(kind, FloatKind::F16x2 | FloatKind::BF16x2) {
                 return mods.error("comparing pairs is not supported");
+            }
+            if flush && !matches!(kind, FloatKind::F16 | FloatKind::F32) {
+                return mods.error(".ftz does not go with this type");
             }
             return Ok(Op::CompareFloat { op, kind, flush, d, a, b });
         }
