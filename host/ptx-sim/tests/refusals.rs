@@ -51,3 +51,19 @@ fn integers_and_comparisons_refuse_types_of_the_wrong_sign() {
     ]);
     all_loaded(&["setp.lo.u32 %p1, %r1, %r2;", "setp.lt.ftz.f16 %p1, %h1, %h2;", "bfind.shiftamt.u64 %r1, %l1;"]);
 }
+
+#[test]
+fn conversions_refuse_pairs_and_modifiers_that_would_do_nothing() {
+    all_refused(&[
+        "cvt.rni.s32.f16x2 %r1, %r2;",
+        "cvt.f64.f16x2 %l1, %r2;",
+        "cvt.rni.ftz.s32.f64 %r1, %l1;",
+        "cvt.rni.ftz.s32.f16 %r1, %h1;",
+        "cvt.ftz.f64.f16 %l1, %h1;",
+        "cvt.rn.sat.bf16.f32 %h1, %r1;",
+        "cvt.rn.sat.relu.f16.f32 %h1, %r1;",
+        // A generic address does not fit 32 bits.
+        "cvta.shared.u32 %r1, %r2;",
+    ]);
+    all_loaded(&["cvt.rni.ftz.s32.f32 %r1, %r2;", "cvt.rn.sat.f16.f32 %h1, %r1;", "cvta.shared.u64 %l1, %l2;"]);
+}

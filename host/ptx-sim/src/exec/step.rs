@@ -258,8 +258,8 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::ConvertPack { to, round, relu, d, a, b } => {
             files.map2_32(active, [d, a, b], |a, b| convert::pack(to, round, relu, a, b));
         }
-        Op::ToGeneric { space, d, a, wide } => rebase(warp, active, d, a, wide, window(space)),
-        Op::FromGeneric { space, d, a, wide } => rebase(warp, active, d, a, wide, window(space).wrapping_neg()),
+        Op::ToGeneric { space, d, a } => files.map1_64(active, d, a, |a| a.wrapping_add(window(space))),
+        Op::FromGeneric { space, d, a } => files.map1_64(active, d, a, |a| a.wrapping_sub(window(space))),
         Op::IsSpace { space, d, a } => {
             files.test2_64(active, [d, a, a], |a, _| access::space_of(a).0 == space);
         }
@@ -326,15 +326,5 @@ fn window(space: Space) -> u64 {
         Space::Local => LOCAL_WINDOW,
         Space::Param => PARAM_WINDOW,
         Space::Generic | Space::Global => 0,
-    }
-}
-
-#[inline(always)]
-fn rebase(warp: &mut Warp, active: u32, d: Reg, a: Reg, wide: bool, by: u64) {
-    if wide {
-        warp.files.map1_64(active, d, a, |a| a.wrapping_add(by));
-    } else {
-        // 32-bit addresses of a window are its own already.
-        warp.files.map1_32(active, d, a, |a| a);
     }
 }

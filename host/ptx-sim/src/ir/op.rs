@@ -268,14 +268,12 @@ pub(crate) enum Op {
         space: Space,
         d: Reg,
         a: Reg,
-        wide: bool,
     },
     /// From a generic address to a state space's own one.
     FromGeneric {
         space: Space,
         d: Reg,
         a: Reg,
-        wide: bool,
     },
     IsSpace {
         space: Space,

@@ -183,9 +183,9 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
             v.read(W32, [a, b]);
             v.write(W32, d);
         }
-        Op::ToGeneric { d, a, wide, .. } | Op::FromGeneric { d, a, wide, .. } => {
-            v.read(of_wide(*wide), [a]);
-            v.write(of_wide(*wide), d);
+        Op::ToGeneric { d, a, .. } | Op::FromGeneric { d, a, .. } => {
+            v.read(W64, [a]);
+            v.write(W64, d);
         }
         Op::IsSpace { d, a, .. } => {
             v.read(W64, [a]);

@@ -19,6 +19,10 @@ impl<'a> Lowerer<'_, 'a> {
             "cvt" => self.cvt(mods, operands)?,
             "cvta" => self.cvta(mods, operands)?,
             "isspacep" => {
+                // Constant memory lies among global memory here, so that nobody could tell them apart.
+                if mods.has("const") {
+                    return mods.error(".const is not supported here");
+                }
                 let space = mods.one_of(&SPACES)?;
                 self.count(operands, 2..=2)?;
                 let (d, a) = (self.dst(&operands[0], Type::Pred)?, self.src(&operands[1], Type::U64)?);
@@ -34,6 +38,7 @@ impl<'a> Lowerer<'_, 'a> {
         let to_float = mods.maybe(&TO_FLOAT);
         let mode = FloatMode { flush: mods.take("ftz"), saturate: mods.take("sat"), relu: mods.take("relu") };
         let (to, from) = (mods.ty()?, mods.ty()?);
+        self.check_modes(mods, to, from, mode)?;
         if matches!(to, Type::F16x2 | Type::BF16x2) {
             return self.cvt_pack(mods, to, from, to_float, mode, operands);
         }
@@ -46,6 +51,20 @@ impl<'a> Lowerer<'_, 'a> {
         let a = self.wide_src(&operands[1], from)?;
         let reg = declared.width().unwrap_or(Width::W16);
         self.emit(Op::Convert { how, reg, d, a });
+        Ok(())
+    }
+
+    /// Refuses what would change nothing, or has no meaning together.
+    fn check_modes(&self, mods: &Mods<'_>, to: Type, from: Type, mode: FloatMode) -> Result<()> {
+        if matches!(from, Type::F16x2 | Type::BF16x2) {
+            return mods.error("pairs cannot be converted");
+        }
+        if mode.flush && from != Type::F32 && to != Type::F32 {
+            return mods.error(".ftz is for .f32");
+        }
+        if mode.saturate && (mode.relu || to == Type::BF16) {
+            return mods.error(".sat does not go with .relu or .bf16");
+        }
         Ok(())
     }
 
@@ -142,16 +161,16 @@ impl<'a> Lowerer<'_, 'a> {
         let from_generic = mods.take("to");
         let space = mods.one_of(&SPACES)?;
         let ty = mods.ty()?;
-        if !matches!(ty, Type::U64 | Type::U32) || (ty == Type::U32 && space == Space::Global) {
+        // Modules have 64-bit addresses, and a generic one needs them all.
+        if ty != Type::U64 {
             return mods.error("the type has to be .u64");
         }
-        let wide = ty == Type::U64;
         self.count(operands, 2..=2)?;
         let d = self.dst(&operands[0], ty)?;
         let a = self.mov_source(&operands[1], ty)?;
         self.emit(match from_generic {
-            true => Op::FromGeneric { space, d, a, wide },
-            false => Op::ToGeneric { space, d, a, wide },
+            true => Op::FromGeneric { space, d, a },
+            false => Op::ToGeneric { space, d, a },
         });
         Ok(())
     }
