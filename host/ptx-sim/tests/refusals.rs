@@ -67,3 +67,23 @@ fn conversions_refuse_pairs_and_modifiers_that_would_do_nothing() {
     ]);
     all_loaded(&["cvt.rni.ftz.s32.f32 %r1, %r2;", "cvt.rn.sat.f16.f32 %h1, %r1;", "cvta.shared.u64 %l1, %l2;"]);
 }
+
+#[test]
+fn operations_of_warps_refuse_what_they_would_not_do() {
+    all_refused(&[
+        // The predicate would never be written.
+        "match.any.sync.b32 %r1|%p1, %r2, -1;",
+        "bar.sync.aligned 0;",
+        // The other layout is another product.
+        "mma.sync.aligned.m16n8k32.col.row.s32.s8.s8.s32 {%r0,%r1,%r2,%r3}, {%r0,%r1,%r2,%r3}, {%r4,%r5}, \
+         {%r0,%r1,%r2,%r3};",
+        "mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%r0,%r1}, {%r2}, {%r3}, {%r0,%r1};",
+        "mma.sync.aligned.m16n8k32.row.col.s32.s4.s4.s32 {%r0,%r1,%r2,%r3}, {%r0,%r1}, {%r4}, {%r0,%r1,%r2,%r3};",
+    ]);
+    all_loaded(&[
+        "match.all.sync.b32 %r1|%p1, %r2, -1;",
+        "barrier.sync.aligned 0;",
+        "mma.sync.aligned.m16n8k32.row.col.satfinite.s32.s8.u8.s32 {%r0,%r1,%r2,%r3}, {%r0,%r1,%r2,%r3}, {%r4,%r5}, \
+         {%r0,%r1,%r2,%r3};",
+    ]);
+}

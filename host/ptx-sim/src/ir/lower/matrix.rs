@@ -37,7 +37,7 @@ impl<'a> Lowerer<'_, 'a> {
             return mods.error(".sync.aligned is missing");
         }
         let k: u8 = mods.one_of(&[("m16n8k32", 32), ("m16n8k16", 16), ("m16n8k8", 8)])?;
-        if !mods.take("row") || !mods.take("col") {
+        if !mods.take_pair("row", "col") {
             return mods.error("only .row.col is supported");
         }
         let saturate = mods.take("satfinite");

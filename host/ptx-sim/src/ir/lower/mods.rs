@@ -28,6 +28,12 @@ impl<'a> Mods<'a> {
         found.map(|at| self.parts.remove(at)).is_some()
     }
 
+    /// Takes `first` and `second` where one follows the other: the other order means something else.
+    pub(crate) fn take_pair(&mut self, first: &str, second: &str) -> bool {
+        let found = self.parts.windows(2).position(|pair| pair == [first, second]);
+        found.map(|at| self.parts.drain(at..at + 2)).is_some()
+    }
+
     /// Takes the first modifier that `choose` knows.
     pub(crate) fn find<T>(&mut self, choose: impl Fn(&str) -> Option<T>) -> Option<T> {
         let (at, value) = self.parts.iter().enumerate().find_map(|(at, part)| Some((at, choose(part)?)))?;

@@ -44,7 +44,8 @@ impl<'a> Lowerer<'_, 'a> {
 
     fn barrier(&mut self, aligned: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
         // A warp arrives as a whole in either form; only the aligned ones need threads that have not exited.
-        let aligned = mods.take("aligned") || aligned;
+        // `bar` is aligned by itself and does not say so.
+        let aligned = aligned || mods.take("aligned");
         mods.take("cta");
         let action = mods.one_of(&[("sync", 0), ("arrive", 1), ("red", 2)])?;
         if action != 2 {

@@ -92,6 +92,9 @@ impl<'a> Lowerer<'_, 'a> {
             return mods.error("the type has to be .b32 or .b64");
         }
         self.count(operands, 3..=3)?;
+        if !all && matches!(operands[0], Operand::Pair(..)) {
+            return mods.error(".any has no predicate");
+        }
         let (d, p) = self.pair(&operands[0], Type::B32)?;
         let a = self.src(&operands[1], ty)?;
         let mask = self.src(&operands[2], Type::B32)?;
