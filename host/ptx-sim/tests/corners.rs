@@ -1,7 +1,7 @@
 //! Sentences of the PTX document that are easily read over.
 
 mod common;
-use common::check;
+use common::{Rig, check};
 
 #[test]
 fn isspacep_does_not_take_global_memory_for_constant_memory() {
@@ -9,4 +9,14 @@ fn isspacep_does_not_take_global_memory_for_constant_memory() {
     let error = common::load_error(&common::module("", "", "isspacep.const %p1, %l1;"));
     assert!(error.message.contains("const"), "{error}");
     check("isspacep.global %p1, %l0;\nselp.b32 %r4, 1, 0, %p1;", 32, &[[0, 0, 0]], |_, _, _| 1);
+}
+
+#[test]
+fn a_sink_takes_the_width_of_its_neighbours() {
+    // The sink must not land in a 64-bit register that happens to have the number of a 32-bit one.
+    let body = "mov.u64 %l1, 0x1122334455667788;\nmov.u64 %l2, -2;\nmov.u64 %l3, -3;\nst.global.u64 [%l0], %l1;\n\
+        ld.global.v2.u32 {_, %l4}, [%l0];\nst.global.u64 [%l0], %l1;\nst.global.u64 [%l0+8], %l2;\n\
+        st.global.u64 [%l0+16], %l3;\nst.global.u64 [%l0+24], %l4;";
+    let [l1, l2, l3] = [[0x5566_7788, 0x1122_3344], [u32::MAX - 1, u32::MAX], [u32::MAX - 2, u32::MAX]];
+    assert_eq!(Rig::new("", body, 32).result(1, 32), [l1, l2, l3, [0x1122_3344, 0]].concat());
 }

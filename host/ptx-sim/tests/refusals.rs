@@ -69,6 +69,49 @@ fn conversions_refuse_pairs_and_modifiers_that_would_do_nothing() {
 }
 
 #[test]
+fn accesses_refuse_hints_orders_and_spaces_that_contradict() {
+    all_refused(&[
+        "ld.global.ca.cg.u32 %r1, [%l1];",
+        "ld.global.ca.ca.u32 %r1, [%l1];",
+        "ld.global.wb.u32 %r1, [%l1];",
+        "ld.shared.nc.u32 %r1, [%r2];",
+        "ld.nc.u32 %r1, [%l1];",
+        "ld.global.cv.nc.u32 %r1, [%l1];",
+        "ld.acquire.gpu.global.nc.u32 %r1, [%l1];",
+        "ld.volatile.global.ca.u32 %r1, [%l1];",
+        "ld.volatile.gpu.global.u32 %r1, [%l1];",
+        "ld.weak.gpu.global.u32 %r1, [%l1];",
+        "ld.gpu.global.u32 %r1, [%l1];",
+        "ld.relaxed.global.u32 %r1, [%l1];",
+        "ld.global.L1::evict_last.L1::evict_first.u32 %r1, [%l1];",
+        "ld.shared.L2::128B.u32 %r1, [%r2];",
+        "st.global.nc.u32 [%l1], %r1;",
+        "st.global.ca.u32 [%l1], %r1;",
+        "st.global.L2::128B.u32 [%l1], %r1;",
+        "st.const.u32 [%l1], %r1;",
+        "atom.const.add.u32 %r1, [%l1], %r2;",
+        "atom.global.add.s64 %l1, [%l2], %l3;",
+        "red.acquire.gpu.global.add.u32 [%l1], %r2;",
+        "cp.async.ca.shared.global.nc [%r1], [%l1], 16;",
+        "cp.async.ca.shared.global.L1::evict_last [%r1], [%l1], 16;",
+        "cp.async.ca.global.shared [%r1], [%l1], 16;",
+        "cp.async.ca.shared.global [%r1], [%l1], 12;",
+        "prefetch.shared.L1 [%r1];",
+    ]);
+    all_loaded(&[
+        "ld.global.nc.L1::no_allocate.L2::256B.u32 %r1, [%l1];",
+        "ld.global.ca.nc.u32 %r1, [%l1];",
+        "ld.global.lu.u32 %r1, [%l1];",
+        "ld.acquire.gpu.global.u32 %r1, [%l1];",
+        "ld.volatile.shared.u32 %r1, [%r2];",
+        "st.release.sys.global.u32 [%l1], %r1;",
+        "st.global.wt.u32 [%l1], %r1;",
+        "cp.async.ca.shared.global.L2::128B [%r1], [%l1], 16;",
+        "red.release.gpu.global.add.u32 [%l1], %r2;",
+    ]);
+}
+
+#[test]
 fn operations_of_warps_refuse_what_they_would_not_do() {
     all_refused(&[
         // The predicate would never be written.

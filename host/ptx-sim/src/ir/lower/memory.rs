@@ -4,7 +4,7 @@ use super::Lowerer;
 use super::mods::Mods;
 use crate::counters::Class;
 use crate::ir::op::{Access, Addr, Atomic, List, Op, Reg};
-use crate::ir::types::{Extend, Space, Type, Width};
+use crate::ir::types::{Extend, File, Space, Type, Width};
 use crate::ptx::Result;
 use crate::ptx::ast::Operand;
 
@@ -20,26 +20,17 @@ const SPACES: [(&str, Space); 9] = [
     ("param::func", Space::Param),
 ];
 
-/// Which cache keeps a line and for how long: hints that do not change what is loaded.
-const CACHE_HINTS: [&str; 17] = [
-    "ca",
-    "cg",
-    "cs",
-    "lu",
-    "cv",
-    "wb",
-    "wt",
-    "nc",
-    "L1::evict_normal",
-    "L1::evict_unchanged",
-    "L1::evict_first",
-    "L1::evict_last",
-    "L1::no_allocate",
-    "L2::evict_first",
-    "L2::64B",
-    "L2::128B",
-    "L2::256B",
+/// Hints of loads and stores: which cache keeps a line. They do not change what is loaded.
+const LOAD_CACHES: [(&str, bool); 5] = [("ca", true), ("cg", true), ("cs", true), ("lu", false), ("cv", false)];
+const STORE_CACHES: [(&str, bool); 4] = [("wb", true), ("cg", true), ("cs", true), ("wt", true)];
+const EVICTIONS: [(&str, ()); 5] = [
+    ("L1::evict_normal", ()),
+    ("L1::evict_unchanged", ()),
+    ("L1::evict_first", ()),
+    ("L1::evict_last", ()),
+    ("L1::no_allocate", ()),
 ];
+const PREFETCHES: [(&str, ()); 3] = [("L2::64B", ()), ("L2::128B", ()), ("L2::256B", ())];
 
 const SCOPES: [(&str, ()); 4] = [("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())];
 
@@ -50,6 +41,9 @@ impl<'a> Lowerer<'_, 'a> {
             "atom" | "red" => self.atomic(name == "atom", mods, operands)?,
             "prefetch" | "prefetchu" => {
                 let (_, space) = self.space(mods);
+                if !matches!(space, Space::Generic | Space::Global | Space::Local) {
+                    return mods.error("this state space has no caches");
+                }
                 mods.one_of(&[("L1", ()), ("L2", ())])?;
                 self.count(operands, 1..=1)?;
                 self.address(&operands[0], space)?;
@@ -68,17 +62,40 @@ impl<'a> Lowerer<'_, 'a> {
     }
 
     /// `.volatile`, `.relaxed.gpu` and the like; true if the access may be meant for other threads at once.
-    fn strength(&self, mods: &mut Mods<'_>, orders: &[(&str, bool)]) -> bool {
-        let strong = mods.maybe(orders).unwrap_or(false);
-        mods.maybe(&SCOPES);
-        strong
+    fn strength(&self, mods: &mut Mods<'_>, order: &str) -> Result<bool> {
+        let plain = mods.maybe(&[("weak", false), ("volatile", true)]);
+        let ordered = mods.maybe(&[("relaxed", ()), (order, ())]).is_some();
+        let scope = mods.maybe(&SCOPES).is_some();
+        if ordered != scope || (ordered && plain.is_some()) {
+            return mods.error("a memory order and its scope come together, without .weak or .volatile");
+        }
+        Ok(ordered || plain == Some(true))
+    }
+
+    /// The hints about caches, each kind at most once and only where there is one.
+    fn caches(&self, load: bool, mods: &mut Mods<'_>, space: Space, strong: bool) -> Result<()> {
+        let cached = mods.maybe(if load { &LOAD_CACHES[..] } else { &STORE_CACHES[..] });
+        if cached.is_some() && strong {
+            return mods.error("a volatile or ordered access takes no cache operator");
+        }
+        if load && mods.take("nc") && (space != Space::Global || strong || cached == Some(false)) {
+            return mods.error(".nc is for plain loads of .global memory");
+        }
+        mods.maybe(&EVICTIONS);
+        if load && mods.maybe(&PREFETCHES).is_some() && !matches!(space, Space::Global | Space::Generic) {
+            return mods.error("only global memory has an L2 prefetch");
+        }
+        Ok(())
     }
 
     fn load_store(&mut self, load: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
         let order = if load { "acquire" } else { "release" };
-        let strong = self.strength(mods, &[("weak", false), ("volatile", true), ("relaxed", true), (order, true)]);
+        let strong = self.strength(mods, order)?;
+        if !load && mods.has("const") {
+            return mods.error("constant memory cannot be written");
+        }
         let (_, space) = self.space(mods);
-        while mods.find(|part| CACHE_HINTS.contains(&part).then_some(())).is_some() {}
+        self.caches(load, mods, space, strong)?;
         let count = mods.maybe(&[("v2", 2), ("v4", 4), ("v8", 8)]).unwrap_or(1);
         let ty = mods.ty()?;
         if ty == Type::Pred || ty.bytes() == 16 {
@@ -112,10 +129,14 @@ impl<'a> Lowerer<'_, 'a> {
     ) -> Result<(List, Width)> {
         let items = self.vector(operand, count)?;
         let mut regs = Vec::with_capacity(count);
+        let mut sinks = Vec::new();
         let mut width = None;
         for item in items {
             let (reg, found) = match item {
-                Operand::Name("_") if load => (self.fresh(ty.file()), None),
+                Operand::Name("_") if load => {
+                    sinks.push(regs.len());
+                    (Reg::NONE, None)
+                }
                 Operand::Name(name) => {
                     let (reg, declared) = self.declared(name)?;
                     if declared.bytes() < ty.bytes() {
@@ -137,6 +158,11 @@ impl<'a> Lowerer<'_, 'a> {
         }
         let natural = ty.width().unwrap_or(Width::W16);
         let width = width.unwrap_or(natural);
+        // Only now is it known in which file a sink has to lie.
+        let file = if width == Width::W64 { File::W64 } else { File::W32 };
+        for at in sinks {
+            regs[at] = self.fresh(file);
+        }
         if width == Width::W64 && ty.bytes() < 8 && regs.iter().any(|reg| reg.0 & Reg::CONSTANT != 0) {
             return mods.error("constants and 64-bit registers cannot be mixed here");
         }
@@ -144,8 +170,13 @@ impl<'a> Lowerer<'_, 'a> {
     }
 
     fn atomic(&mut self, returns: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
-        let orders = [("relaxed", true), ("acquire", true), ("release", true), ("acq_rel", true)];
-        self.strength(mods, &orders);
+        // What returns nothing cannot acquire.
+        let orders = [("relaxed", ()), ("release", ()), ("acquire", ()), ("acq_rel", ())];
+        mods.maybe(if returns { &orders[..] } else { &orders[..2] });
+        mods.maybe(&SCOPES);
+        if mods.has("const") {
+            return mods.error("constant memory cannot be written");
+        }
         let (_, space) = self.space(mods);
         let op = mods.one_of(&[
             ("add", Atomic::Add),
@@ -161,7 +192,7 @@ impl<'a> Lowerer<'_, 'a> {
         ])?;
         let ty = mods.ty()?;
         let fits = match op {
-            Atomic::Add => matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::S64 | Type::F32 | Type::F64),
+            Atomic::Add => matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::F32 | Type::F64),
             Atomic::Min | Atomic::Max => matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::S64),
             Atomic::Inc | Atomic::Dec => ty == Type::U32,
             _ => ty.is_bits() && matches!(ty.bytes(), 4 | 8),
@@ -205,10 +236,10 @@ impl<'a> Lowerer<'_, 'a> {
             return Ok(());
         }
         let all_levels = mods.one_of(&[("ca", true), ("cg", false)])?;
-        if !(mods.take("shared") || mods.take("shared::cta")) || !mods.take("global") {
+        if !mods.take_pair("shared", "global") && !mods.take_pair("shared::cta", "global") {
             return mods.error("only copies from .global to .shared are supported");
         }
-        while mods.find(|part| CACHE_HINTS.contains(&part).then_some(())).is_some() {}
+        mods.maybe(&PREFETCHES);
         self.count(operands, 3..=4)?;
         let bytes = self.fixed(&operands[2], 16)? as u8;
         if !matches!(bytes, 4 | 8 | 16) || (!all_levels && bytes != 16) {
