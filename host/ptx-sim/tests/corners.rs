@@ -1,7 +1,16 @@
 //! Sentences of the PTX document that are easily read over.
 
 mod common;
-use common::{Rig, check};
+use common::{Rig, check, evaluate};
+
+#[test]
+fn testp_counts_zeros_as_normal() {
+    // "As a special case, positive and negative zero are considered normal numbers."
+    let values = [0_u32, 0x8000_0000, 1, 0x3F80_0000, 0x7F80_0000, 0x7FC0_0000].map(|bits| [u64::from(bits), 0, 0]);
+    let asks = |test: &str| format!("testp.{test}.f32 %p1, %r1;\nselp.b32 %r4, 1, 0, %p1;");
+    assert_eq!(evaluate(&asks("normal"), 32, &values), [1, 1, 0, 1, 0, 0]);
+    assert_eq!(evaluate(&asks("subnormal"), 32, &values), [0, 0, 1, 0, 0, 0]);
+}
 
 #[test]
 fn isspacep_does_not_take_global_memory_for_constant_memory() {

@@ -359,13 +359,14 @@ fn compare_slowly(files: &mut Files, op: Compare, kind: FloatKind, flush: bool, 
 #[inline(never)]
 pub(super) fn test(files: &mut Files, kind: FloatKind, test: FloatTest, mask: u32, d: Reg, a: Reg) {
     let class = |class: std::num::FpCategory| {
-        use std::num::FpCategory::{Infinite, Nan, Normal, Subnormal};
+        use std::num::FpCategory::{Infinite, Nan, Normal, Subnormal, Zero};
         match test {
             FloatTest::Finite => !matches!(class, Infinite | Nan),
             FloatTest::Infinite => class == Infinite,
             FloatTest::Number => class != Nan,
             FloatTest::NotANumber => class == Nan,
-            FloatTest::Normal => class == Normal,
+            // PTX counts zeros among the normal numbers.
+            FloatTest::Normal => matches!(class, Normal | Zero),
             FloatTest::Subnormal => class == Subnormal,
         }
     };
