@@ -2,6 +2,7 @@
 
 mod common;
 use common::{Rig, check, evaluate};
+use ptx_sim::FaultKind;
 
 #[test]
 fn testp_counts_zeros_as_normal() {
@@ -21,6 +22,16 @@ fn isspacep_does_not_take_global_memory_for_constant_memory() {
 }
 
 #[test]
+fn atomic_sums_of_f32_flush_in_global_memory_and_not_in_shared() {
+    let body = "mov.u32 %r1, cell;\nmov.u32 %r2, 1;\nst.shared.u32 [%r1], %r2;\nst.global.u32 [%l0], %r2;\n\
+        atom.shared.add.f32 %r3, [%r1], 0f00000003;\natom.global.add.f32 %r4, [%l0], 0f80000003;\n\
+        ld.shared.u32 %r5, [%r1];\nst.global.u32 [%l0+4], %r5;";
+    let rig = Rig::new(".shared .align 4 .u32 cell;", body, 8);
+    // +0 + -0 is +0: the subnormals 1 and -3 become zeros; shared memory keeps 1 + 3.
+    assert_eq!(rig.result(1, 1), [0, 4]);
+}
+
+#[test]
 fn a_sink_takes_the_width_of_its_neighbours() {
     // The sink must not land in a 64-bit register that happens to have the number of a 32-bit one.
     let body = "mov.u64 %l1, 0x1122334455667788;\nmov.u64 %l2, -2;\nmov.u64 %l3, -3;\nst.global.u64 [%l0], %l1;\n\
@@ -28,4 +39,11 @@ fn a_sink_takes_the_width_of_its_neighbours() {
         st.global.u64 [%l0+16], %l3;\nst.global.u64 [%l0+24], %l4;";
     let [l1, l2, l3] = [[0x5566_7788, 0x1122_3344], [u32::MAX - 1, u32::MAX], [u32::MAX - 2, u32::MAX]];
     assert_eq!(Rig::new("", body, 32).result(1, 32), [l1, l2, l3, [0x1122_3344, 0]].concat());
+}
+
+#[test]
+fn atomics_touch_a_copy_in_flight_too() {
+    let body = "mov.u32 %r1, cell;\ncp.async.ca.shared.global [%r1], [%l0], 4;\natom.shared.add.u32 %r3, [%r1], 1;";
+    let fault = Rig::new(".shared .align 4 .u32 cell;", body, 8).fault(1, 1);
+    assert_eq!(fault.kind, FaultKind::CopyInFlight, "{fault}");
 }

@@ -4,20 +4,21 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::access::{addresses, by_space};
 use super::context::{Context, Stopped};
-use super::float::canonical32;
+use super::float::{canonical32, flush32};
 use super::global::{lookup, misaligned, out_of_bounds};
 use super::lanes::{LANES, lanes_of};
-use super::shared::outside;
+use super::shared::{outside, race};
 use super::warp::Warp;
 use crate::ir::op::{Addr, Atomic, Op};
 use crate::ir::types::{File, Space, Type};
 
-/// What the operation makes of the old value.
-fn combine(op: Atomic, ty: Type, old: u64, b: u64, c: u64) -> u64 {
+/// What the operation makes of the old value. Sums of f32 flush subnormals in global memory, and only there.
+fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3]) -> u64 {
     let signed = |value: u64| if ty == Type::S32 { i64::from(value as i32) } else { value as i64 };
-    let float = |value: u64| f32::from_bits(value as u32);
+    let flush = |value: f32| if space == Space::Shared { value } else { flush32(value) };
+    let float = |value: u64| flush(f32::from_bits(value as u32));
     match (op, ty) {
-        (Atomic::Add, Type::F32) => u64::from(canonical32(float(old) + float(b))),
+        (Atomic::Add, Type::F32) => u64::from(canonical32(flush(float(old) + float(b)))),
         (Atomic::Add, Type::F64) => {
             let sum = f64::from_bits(old) + f64::from_bits(b);
             if sum.is_nan() { 0x7FFF_FFFF_FFFF_FFFF } else { sum.to_bits() }
@@ -83,7 +84,7 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
     let mut old = [0; LANES];
     let mut each = |space: Space, mask: u32, at: &[u64; LANES]| -> Result<(), Stopped> {
         for lane in lanes_of(mask) {
-            let change = |value: u64| combine(op, ty, value, first[lane], second[lane]);
+            let change = |value: u64| combine(op, ty, space, [value, first[lane], second[lane]]);
             old[lane] = match space {
                 Space::Shared => in_shared(warp, cx, lane, at[lane], wide, change)?,
                 _ => in_global(warp, cx, lane, at[lane], wide, change)?,
@@ -118,6 +119,9 @@ fn in_shared(
         return Err(misaligned(cx, warp, warp.pc, lane, at, width));
     }
     let Some(place) = cx.shared_place(at, width) else { return Err(outside(cx, warp, warp.pc, lane, at, width)) };
+    if let Some(found) = cx.race.in_flight(place, width) {
+        return Err(race(cx, warp, warp.pc, lane, found, width));
+    }
     // Atomics of several warps do not race with each other, so they leave no tags.
     let mut bytes = [0; 8];
     bytes[..width].copy_from_slice(&cx.shared[place..place + width]);

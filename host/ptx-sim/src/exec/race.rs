@@ -131,6 +131,13 @@ impl Race {
         found
     }
 
+    /// A copy on its way to `len` bytes at `at`.
+    pub(crate) fn in_flight(&self, at: usize, len: usize) -> Option<Found> {
+        let hit = |index: &usize| self.enabled && self.writes[*index] >> 6 == IN_FLIGHT;
+        let at = (at..at + len).find(hit)?;
+        Some(Found { conflict: Conflict::InFlight, at, other: u32::from(self.writes[at] & 0x1F) })
+    }
+
     /// The copy of warp `warp` has landed.
     #[inline(always)]
     pub(crate) fn land(&mut self, at: usize, len: usize, warp: u32) {
