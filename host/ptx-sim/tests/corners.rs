@@ -42,6 +42,14 @@ fn a_sink_takes_the_width_of_its_neighbours() {
 }
 
 #[test]
+fn reductions_do_not_mix_with_other_uses_of_their_barrier() {
+    let body = "setp.gt.u32 %p1, %r0, 31;\n@%p1 bra L;\nbar.red.popc.u32 %r4, 0, %p1;\nbra M;\nL: bar.sync 0;\n\
+        M: mov.u32 %r5, 0;";
+    let fault = Rig::new("", body, 4).fault(1, 64);
+    assert_eq!(fault.kind, FaultKind::BadBarrier, "{fault}");
+}
+
+#[test]
 fn atomics_touch_a_copy_in_flight_too() {
     let body = "mov.u32 %r1, cell;\ncp.async.ca.shared.global [%r1], [%l0], 4;\natom.shared.add.u32 %r3, [%r1], 1;";
     let fault = Rig::new(".shared .align 4 .u32 cell;", body, 8).fault(1, 1);

@@ -100,6 +100,13 @@ fn release(
             let explanation = format!("warp {index} arrives at barrier {id} for {two}, warp {first} for {one}");
             return Err(cx.fault(FaultKind::BadBarrier, other.pc as usize, Who::warp(*index as u32), explanation));
         }
+        // Reductions go with nothing but the same reduction.
+        let reduces = |kind| !matches!(kind, BarrierKind::Sync | BarrierKind::Arrive);
+        let mixed = |other: BarrierKind| other != like.kind && (reduces(other) || reduces(like.kind));
+        if let Some((index, other)) = all().find(|(_, other)| mixed(other.kind)) {
+            let explanation = format!("warp {index} and warp {first} use barrier {id} for different reductions");
+            return Err(cx.fault(FaultKind::BadBarrier, other.pc as usize, Who::warp(*index as u32), explanation));
+        }
         let expected = like.count.map_or(live, |threads| threads as usize / 32);
         let present = here.len() + early.len();
         if present > expected {
