@@ -45,7 +45,7 @@ pub enum Error {
         explanation: String,
     },
 
-    /// No driver, no device, or none that the kernels run on.
+    /// No driver, no device, none that the kernels run on, or no kernel of the name that was asked for.
     #[error("{0}")]
     Backend(String),
 

@@ -3,8 +3,8 @@
 //! A new kernel is four edits: its device file, its row in the op's variants, its oracle function, its row here.
 
 use crate::{
-    Result,
-    ops::{Table, tables},
+    Dtype, Error, Result,
+    ops::{Table, Variant, tables},
     ptx::Module,
     verify::{self, Check},
 };
@@ -34,6 +34,40 @@ impl Op {
     pub fn entries(&self) -> Vec<String> {
         self.table.variants.iter().flat_map(|variant| variant.entries()).collect()
     }
+}
+
+/// One kernel: a variant of an op for one element type.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Its op.
+    pub op: &'static Op,
+    /// Its variant.
+    pub variant: &'static Variant,
+    /// The element type in its name; I8 where there is none.
+    pub dtype: Dtype,
+    /// Its name in the PTX.
+    pub entry: String,
+}
+
+/// The kernels whose name holds `only`, or all; an op's name selects the op.
+///
+/// # Errors
+/// Where there is no such kernel.
+pub fn kernels(only: Option<&str>) -> Result<Vec<Kernel>> {
+    let all = OPS.iter().flat_map(|op| {
+        op.table.variants.iter().flat_map(move |variant| {
+            let dtypes = if variant.dtypes.is_empty() { &[Dtype::I8] } else { variant.dtypes };
+            dtypes.iter().map(move |dtype| Kernel { op, variant, dtype: *dtype, entry: variant.entry(*dtype) })
+        })
+    });
+    let named = |kernel: &Kernel| only.is_none_or(|name| kernel.entry.contains(name) || kernel.op.name == name);
+    let kernels: Vec<Kernel> = all.filter(named).collect();
+    if kernels.is_empty() {
+        let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
+        let what = format!("no kernel's name holds {:?}; the ops are {}", only.unwrap_or_default(), names.join(", "));
+        return Err(Error::Backend(what));
+    }
+    Ok(kernels)
 }
 
 macro_rules! op {
@@ -79,6 +113,24 @@ mod tests {
             assert_eq!((op.name, op.name), (op.table.op, op.bench));
         }
         assert!(op("gemm").is_some() && op("gem").is_none());
+    }
+
+    #[test]
+    fn only_selects_by_op_variant_or_entry() {
+        let names = |only| kernels(Some(only)).unwrap().into_iter().map(|kernel| kernel.entry).collect::<Vec<_>>();
+        assert_eq!(names("quantize_token_warp_f16"), ["quantize_token_warp_f16"]);
+        assert_eq!(names("pack_rows"), ["pack_rows"]);
+        assert_eq!(names("t16x64").len(), 4);
+        assert_eq!(names("quantize_token").len(), 6);
+        let error = kernels(Some("gemv")).err().unwrap().to_string();
+        assert!(error.starts_with("no kernel's name holds \"gemv\""), "{error}");
+    }
+
+    #[test]
+    fn every_entry_of_every_op_is_a_kernel() {
+        let kernels: Vec<_> = kernels(None).unwrap().into_iter().map(|kernel| kernel.entry).collect();
+        let entries: Vec<_> = OPS.iter().flat_map(|op| op.entries()).collect();
+        assert_eq!(kernels, entries);
     }
 
     #[test]

@@ -2,16 +2,19 @@
 
 use super::{
     Common, Done,
-    report::{Output, place_json, place_line, table},
+    report::{Output, Progress, place_json, place_line, table},
 };
-use cuda_builder::ptxas::{Ptxas, Resources};
+use cuda_builder::{
+    NvvmArch, UnknownArch,
+    ptxas::{Ptxas, Resources},
+};
 use outerscale::{
-    Dtype, Error, Gpu, Result,
+    Backend, Error, Gpu, Result,
     gpu::Driver,
     occupancy::{Occupancy, occupancy},
     ops::Variant,
-    ptx::Module,
-    registry::OPS,
+    ptx::{ARCHS, Arch, Module},
+    registry::{self, Kernel},
     verify::{Options, verify},
 };
 use ptx_sim::Counters;
@@ -23,22 +26,27 @@ struct Line {
     entry: String,
     module: Module,
     variant: &'static Variant,
-    occupancy: Occupancy,
+    /// None where the target's multiprocessor is not known.
+    occupancy: Option<Occupancy>,
     resources: Option<Resources>,
 }
 
 pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<Done> {
-    let gpu = common.open()?;
-    let tools = Tools::new(&gpu);
-    let chosen: Vec<Chosen> = chosen(kernel)?;
+    let (gpu, target) = open(common)?;
+    let tools = Tools::new(target);
+    let chosen = registry::kernels(kernel)?;
     let resources = tools.resources(&chosen)?;
     let mut lines = Vec::with_capacity(chosen.len());
-    for Chosen { entry, module, variant, dtype } in chosen {
+    for Kernel { op, variant, dtype, entry } in chosen {
+        let module = op.module();
         let resources = resources.get(&entry).copied();
-        let occupancy = occupancy(&gpu, module, (variant, dtype), resources.map(|r| r.registers))?;
+        let fits = || occupancy(&gpu, module, (variant, dtype), resources.map(|r| r.registers));
+        let occupancy = target.is_device.then(fits).transpose()?;
         lines.push(Line { entry, module, variant, occupancy, resources });
     }
-    let counters = counters(&gpu, kernel)?;
+    let mut counters = counters(&gpu, kernel, &Progress::new(common.json))?;
+    // A product's check makes its operands with other kernels.
+    counters.retain(|entry, _| lines.iter().any(|line| line.entry == *entry));
 
     let mut text = format!("{}\n{}\n", place_line(&gpu), tools.line());
     let heading = [
@@ -63,14 +71,17 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
             of(|r| r.stack),
             of(|r| r.shared),
             line.variant.shared_bytes.to_string(),
-            line.occupancy.blocks.to_string(),
-            format!("{:.0} %", 100.0 * line.occupancy.share),
+            number(line.occupancy.map(|o| o.blocks)),
+            line.occupancy.map_or("?".to_owned(), |o| format!("{:.0} %", 100.0 * o.share)),
         ]
     });
     text += &table(&heading, &[1, 2, 3, 4, 5, 6, 7, 8], rows);
     text.push('\n');
+    if !target.is_device {
+        text += &format!("Occupancy: no GPU of {} is at hand or simulated.\n", target.arch);
+    }
     if gpu.driver() == Driver::Sim {
-        if lines.iter().any(|line| !line.occupancy.counts_registers) {
+        if lines.iter().any(|line| line.occupancy.is_some_and(|o| !o.counts_registers)) {
             text += "Occupancy without registers: there is no ptxas to tell them.\n";
         }
         text.push('\n');
@@ -93,34 +104,9 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
         }
     }
     let kernels: Vec<_> = lines.iter().map(|line| to_json(line, counters.get(&line.entry))).collect();
-    let json = json!({"place": place_json(&gpu), "tools": tools.line(), "kernels": kernels});
+    let json =
+        json!({"place": place_json(&gpu), "target": target.arch.sm(), "tools": tools.line(), "kernels": kernels});
     Ok(Done { output: Output { text, json }, right: true })
-}
-
-/// A kernel to look at.
-struct Chosen {
-    entry: String,
-    module: Module,
-    variant: &'static Variant,
-    dtype: Dtype,
-}
-
-fn chosen(kernel: Option<&str>) -> Result<Vec<Chosen>> {
-    let mut chosen = Vec::new();
-    for op in OPS {
-        for variant in op.table.variants {
-            let dtypes = if variant.dtypes.is_empty() { &[Dtype::I8] } else { variant.dtypes };
-            let all = dtypes.iter().map(|dtype| (variant.entry(*dtype), *dtype));
-            let named = all.filter(|(entry, _)| kernel.is_none_or(|name| entry.contains(name) || op.name == name));
-            chosen.extend(named.map(|(entry, dtype)| Chosen { entry, module: op.module(), variant, dtype }));
-        }
-    }
-    if chosen.is_empty() {
-        let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
-        let what = format!("no kernel's name holds {:?}; the ops are {}", kernel.unwrap_or_default(), names.join(", "));
-        return Err(Error::Backend(what));
-    }
-    Ok(chosen)
 }
 
 fn to_json(line: &Line, counters: Option<&Counters>) -> Value {
@@ -128,9 +114,9 @@ fn to_json(line: &Line, counters: Option<&Counters>) -> Value {
         "kernel": line.entry,
         "threads": line.variant.block,
         "dynamic_shared_bytes": line.variant.shared_bytes,
-        "blocks_per_multiprocessor": line.occupancy.blocks,
-        "occupancy": line.occupancy.share,
-        "occupancy_counts_registers": line.occupancy.counts_registers,
+        "blocks_per_multiprocessor": line.occupancy.map(|o| o.blocks),
+        "occupancy": line.occupancy.map(|o| o.share),
+        "occupancy_counts_registers": line.occupancy.map(|o| o.counts_registers),
         "resources": line.resources.map(|r| json!({
             "registers": r.registers, "spill_store_bytes": r.spill_stores, "spill_load_bytes": r.spill_loads,
             "stack_bytes": r.stack, "static_shared_bytes": r.shared, "constant_bytes": r.constant,
@@ -146,45 +132,89 @@ fn to_json(line: &Line, counters: Option<&Counters>) -> Value {
 }
 
 /// Counts what the kernels do on the simulator, over the cases of `verify`.
-fn counters(gpu: &Gpu, kernel: Option<&str>) -> Result<BTreeMap<String, Counters>> {
+fn counters(gpu: &Gpu, kernel: Option<&str>, progress: &Progress) -> Result<BTreeMap<String, Counters>> {
     if gpu.driver() != Driver::Sim {
         return Ok(BTreeMap::new());
     }
     libcuda::simulator::reset_counters();
-    verify(gpu, &Options { only: kernel.map(str::to_owned), seed: 0 }, &mut |_, _, _| {})?;
+    verify(gpu, &Options { only: kernel.map(str::to_owned), seed: 0 }, &mut |name, i, n| progress.step(name, i, n))?;
     Ok(libcuda::simulator::counters())
+}
+
+/// What machine code is made for.
+#[derive(Clone, Copy)]
+struct Target {
+    arch: NvvmArch,
+    /// The PTX that a driver would take there.
+    ptx: &'static Arch,
+    /// Whether the device that was opened is of this architecture: occupancy is worked out from its figures.
+    is_device: bool,
+}
+
+/// Opens the device and says what to assemble for: the device, or whatever `--arch` names, with PTX of its own or not.
+fn open(common: &Common) -> Result<(Gpu, Target)> {
+    let unknown = |e: UnknownArch| Error::Backend(e.to_string());
+    let wanted = common.arch.as_deref().map(str::parse).transpose().map_err(unknown)?;
+    let Some(arch) = wanted else {
+        let gpu = common.open()?;
+        let (major, minor) = gpu.version();
+        // A GPU newer than this program's list of names takes the PTX too.
+        let own = || gpu.arch().name.parse();
+        let arch = format!("sm_{major}{minor}").parse().or_else(|_: UnknownArch| own()).map_err(unknown)?;
+        let target = Target { arch, ptx: gpu.arch(), is_device: true };
+        return Ok((gpu, target));
+    };
+    let ptx = newest_for(arch).ok_or_else(|| {
+        let names: Vec<_> = ARCHS.iter().map(|arch| arch.name).collect();
+        Error::Backend(format!("kernels for {} do not run on {arch}", names.join(", ")))
+    })?;
+    // A GPU that is at hand is seldom the one that is asked about; a simulated one can be.
+    let backend = match common.backend()? {
+        Backend::Auto => Backend::Sim,
+        named => named,
+    };
+    if backend == Backend::Sim {
+        // Where none of that architecture can be simulated, the usual one counts what kernels do.
+        _ = libcuda::simulator::set_arch(&arch.sm());
+    }
+    let gpu = Gpu::open(backend)?;
+    let (major, minor) = gpu.version();
+    Ok((gpu, Target { arch, ptx, is_device: arch.capability_value() == 10 * major + minor }))
+}
+
+/// The newest embedded PTX that runs on `arch`.
+fn newest_for(arch: NvvmArch) -> Option<&'static Arch> {
+    ARCHS.iter().rev().find(|own| own.name.parse().is_ok_and(|own: NvvmArch| own.runs_on(arch)))
 }
 
 /// NVIDIA's assembler and disassembler, where they are.
 struct Tools {
     found: std::result::Result<Ptxas, String>,
-    arch: &'static outerscale::ptx::Arch,
+    target: Target,
 }
 
 impl Tools {
-    fn new(gpu: &Gpu) -> Self {
-        Tools { found: Ptxas::find().map_err(|e| e.to_string()), arch: gpu.arch() }
+    fn new(target: Target) -> Self {
+        Tools { found: Ptxas::find().map_err(|e| e.to_string()), target }
     }
 
     fn line(&self) -> String {
+        let Target { arch, ptx, .. } = self.target;
         match &self.found {
             Ok(ptxas) => {
-                format!("machine code by ptxas {}.{} for {}", ptxas.release.0, ptxas.release.1, self.arch.name)
+                let (major, minor) = ptxas.release;
+                format!("machine code by ptxas {major}.{minor} for {arch}, from PTX for {}", ptx.name)
             }
             Err(why) => format!("no registers and spills: {}", why.lines().next().unwrap_or_default()),
         }
     }
 
-    fn target(&self) -> Result<cuda_builder::NvvmArch> {
-        self.arch.name.parse().map_err(|e: cuda_builder::UnknownArch| Error::Backend(e.to_string()))
-    }
-
     /// What each of the kernels takes; nothing without ptxas.
-    fn resources(&self, chosen: &[Chosen]) -> Result<BTreeMap<String, Resources>> {
+    fn resources(&self, chosen: &[Kernel]) -> Result<BTreeMap<String, Resources>> {
         let mut resources = BTreeMap::new();
         let Ok(ptxas) = &self.found else { return Ok(resources) };
-        for module in modules(chosen.iter().map(|c| c.module)) {
-            let report = ptxas.assemble(self.arch.ptx(module), self.target()?);
+        for module in modules(chosen.iter().map(|kernel| kernel.op.module())) {
+            let report = ptxas.assemble(self.target.ptx.ptx(module), self.target.arch);
             resources.extend(report.map_err(|e| Error::Backend(e.to_string()))?.entries);
         }
         Ok(resources)
@@ -194,7 +224,7 @@ impl Tools {
         let ptxas = self.found.as_ref().map_err(|why| Error::Backend(why.clone()))?;
         let mut sass = BTreeMap::new();
         for module in modules(lines.iter().map(|line| line.module)) {
-            let code = ptxas.sass(self.arch.ptx(module), self.target()?);
+            let code = ptxas.sass(self.target.ptx.ptx(module), self.target.arch);
             sass.extend(code.map_err(|e| Error::Backend(e.to_string()))?);
         }
         sass.retain(|entry, _| lines.iter().any(|line| line.entry == *entry));

@@ -16,15 +16,15 @@ pub(crate) use quantizers::{pack_rows, quantize_static, quantize_tensor, quantiz
 pub(crate) use reductions::{row_absmax, tensor_absmax};
 
 use crate::{
-    Dtype, Error, Gpu, Result,
-    ops::{Problem, Variant},
-    registry::{OPS, Op},
+    Gpu, Result,
+    ops::Problem,
+    registry::{self, Kernel},
 };
 
 /// What to verify.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Only kernels whose name holds this.
+    /// As [`registry::kernels`] takes it.
     pub only: Option<String>,
     /// Where the data comes from.
     pub seed: u64,
@@ -63,41 +63,12 @@ impl Outcome {
     }
 }
 
-/// One kernel to verify.
-#[derive(Clone)]
-struct Job {
-    op: &'static Op,
-    variant: &'static Variant,
-    dtype: Dtype,
-    entry: String,
-}
-
-fn jobs(only: Option<&str>) -> Result<Vec<Job>> {
-    let all = OPS.iter().flat_map(|op| {
-        op.table.variants.iter().flat_map(move |variant| {
-            // A kernel without an element type in its name has one job.
-            let dtypes = if variant.dtypes.is_empty() { &[Dtype::I8] } else { variant.dtypes };
-            dtypes.iter().map(move |dtype| Job { op, variant, dtype: *dtype, entry: variant.entry(*dtype) })
-        })
-    });
-    let chosen: Vec<Job> = match only {
-        Some(name) => all.filter(|job| job.entry.contains(name) || job.op.name == name).collect(),
-        None => all.collect(),
-    };
-    if chosen.is_empty() {
-        let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
-        let rule = format!("no kernel's name holds {:?}; the ops are {}", only.unwrap_or_default(), names.join(", "));
-        return Err(Error::argument("verify", "only", rule));
-    }
-    Ok(chosen)
-}
-
 /// Verifies kernels; `progress` is told each kernel's name before it runs, with its number and how many there are.
 ///
 /// # Errors
-/// `only` where no kernel's name holds it. What kernels do wrong is in the outcomes.
+/// As [`registry::kernels`]. What kernels do wrong is in the outcomes.
 pub fn verify(gpu: &Gpu, options: &Options, progress: &mut dyn FnMut(&str, usize, usize)) -> Result<Vec<Outcome>> {
-    let jobs = jobs(options.only.as_deref())?;
+    let jobs = registry::kernels(options.only.as_deref())?;
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut broken_by = None;
     for (index, job) in jobs.iter().enumerate() {
@@ -115,7 +86,7 @@ pub fn verify(gpu: &Gpu, options: &Options, progress: &mut dyn FnMut(&str, usize
     Ok(outcomes)
 }
 
-fn run(gpu: &Gpu, job: &Job, seed: u64) -> (u32, Verdict) {
+fn run(gpu: &Gpu, job: &Kernel, seed: u64) -> (u32, Verdict) {
     let shapeless = Problem::new(gpu, 1, 1, 1);
     if let Err(reason) = job.variant.eligible(&shapeless, job.dtype) {
         return (0, Verdict::Skipped(reason));
@@ -126,27 +97,4 @@ fn run(gpu: &Gpu, job: &Job, seed: u64) -> (u32, Verdict) {
         Err(error) => Verdict::Failed(error.to_string()),
     };
     (check.cases(), verdict)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_selects_by_op_variant_or_entry() {
-        let names = |only| jobs(Some(only)).unwrap().iter().map(|job| job.entry.clone()).collect::<Vec<_>>();
-        assert_eq!(names("quantize_token_warp_f16"), ["quantize_token_warp_f16"]);
-        assert_eq!(names("pack_rows"), ["pack_rows"]);
-        assert_eq!(names("t16x64").len(), 4);
-        assert_eq!(names("quantize_token").len(), 6);
-        let error = jobs(Some("gemv")).err().unwrap().to_string();
-        assert!(error.starts_with("verify: only: no kernel's name holds \"gemv\""), "{error}");
-    }
-
-    #[test]
-    fn every_kernel_of_every_op_is_a_job() {
-        let jobs: Vec<_> = jobs(None).unwrap().into_iter().map(|job| job.entry).collect();
-        let entries: Vec<_> = OPS.iter().flat_map(|op| op.entries()).collect();
-        assert_eq!(jobs, entries);
-    }
 }
