@@ -27,8 +27,6 @@ pub struct Tensor {
 /// before stays until then.
 pub struct OutputFile {
     path: PathBuf,
-    // In the same directory, so that renaming is one step.
-    temporary: NamedTempFile,
 }
 
 impl OutputFile {
@@ -55,35 +53,40 @@ impl OutputFile {
                 return Err(refuse("is the input; give another --out".to_owned()));
             }
         }
-        let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let temporary = tempfile::Builder::new()
-            .prefix(".outerscale-")
-            // What the user's umask leaves of it, as for any new file.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory)
-            .map_err(|e| refuse(format!("cannot be written: {}", io_reason(&e))))?;
-        Ok(OutputFile { path: target, temporary })
+        // Made only to see that it can be: a signal while the layer is computed would leave it behind.
+        temporary(&target).map_err(|e| refuse(format!("cannot be written: {}", io_reason(&e))))?;
+        Ok(OutputFile { path: target })
     }
 
     /// Writes the tensors and gives the file its name.
     ///
     /// # Errors
     /// [`Error::Output`]; nothing is left behind then.
-    pub fn finish(mut self, tensors: &[Tensor]) -> Result<()> {
-        let path = self.path.clone();
+    pub fn finish(self, tensors: &[Tensor]) -> Result<()> {
         let refuse =
-            |reason: String| Error::Output { file: path.clone(), rule: format!("cannot be written: {reason}") };
+            |reason: String| Error::Output { file: self.path.clone(), rule: format!("cannot be written: {reason}") };
         let views = tensors
             .iter()
             .map(|t| TensorView::new(t.dtype, t.shape.clone(), &t.data).map(|view| (t.name, view)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|e| refuse(e.to_string()))?;
         let bytes = safetensors::serialize(views, None).map_err(|e| refuse(e.to_string()))?;
-        self.temporary.write_all(&bytes).map_err(|e| refuse(io_reason(&e)))?;
-        self.temporary.as_file().sync_all().map_err(|e| refuse(io_reason(&e)))?;
-        self.temporary.persist(&self.path).map_err(|e| refuse(io_reason(&e.error)))?;
+        let mut temporary = temporary(&self.path).map_err(|e| refuse(io_reason(&e)))?;
+        temporary.write_all(&bytes).map_err(|e| refuse(io_reason(&e)))?;
+        temporary.as_file().sync_all().map_err(|e| refuse(io_reason(&e)))?;
+        temporary.persist(&self.path).map_err(|e| refuse(io_reason(&e.error)))?;
         Ok(())
     }
+}
+
+/// An empty file beside `target`, so that renaming is one step.
+fn temporary(target: &Path) -> std::io::Result<NamedTempFile> {
+    let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(".outerscale-")
+        // What the user's umask leaves of it, as for any new file.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)
 }
 
 /// The reason without the temporary name, which means nothing to a user.
@@ -105,7 +108,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.safetensors");
         std::fs::write(&path, "old").unwrap();
-        drop(OutputFile::create(&path, None).unwrap());
+        let waiting = OutputFile::create(&path, None).unwrap();
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "a signal would leave a temporary file behind");
+        drop(waiting);
         let lying = Tensor { shape: vec![2], ..tensor() };
         assert!(OutputFile::create(&path, None).unwrap().finish(&[lying]).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
