@@ -58,7 +58,7 @@ pub(crate) fn run(common: &Common) -> Result<Done> {
         ]
     });
     text += &table(&["scheme", "kernel", "made", "ran on", "oracle, bit for bit"], &[], rows);
-    text += "\nThe layer against float64, without bias:\n";
+    text += "\n\nThe layer against float64, without bias:\n";
     let rows = errors.iter().map(|(scheme, error)| {
         let metrics = &error.metrics;
         vec![

@@ -11,7 +11,7 @@ mod verify;
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use outerscale::{Backend, Dtype, Gpu, linear::Scheme};
 use report::Output;
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 /// Linear layers with 8-bit activations and 8-bit weights, bit for bit as the numeric contract says.
 ///
@@ -69,7 +69,7 @@ struct Common {
     /// The driver: auto takes a GPU where there is one, else the simulator [default: $OUTERSCALE_BACKEND or auto].
     #[arg(long, value_name = "BACKEND", value_parser = ["auto", "cuda", "sim"])]
     backend: Option<String>,
-    /// Use the kernels compiled for this architecture, such as sm_80.
+    /// Use the kernels compiled for this architecture, such as sm_80; inspect takes any that they run on.
     #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
     /// Print one JSON object on stdout and nothing else there.
@@ -157,12 +157,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(done) => {
             if let Err(error) = done.output.print(json) {
-                // Whoever reads a pipe may stop early: no reason to complain. 128 + SIGPIPE, as other programs end then.
-                return if error.kind() == std::io::ErrorKind::BrokenPipe {
-                    ExitCode::from(141)
-                } else {
-                    complain(&format!("stdout cannot be written: {error}"))
-                };
+                return unprinted(&error);
             }
             if done.right { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
@@ -170,17 +165,30 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// What to end with when stdout takes no more.
+fn unprinted(error: &std::io::Error) -> ExitCode {
+    // Whoever reads a pipe may stop early: no reason to complain. 128 + SIGPIPE, as other programs end then.
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        ExitCode::from(141)
+    } else {
+        complain(&format!("stdout cannot be written: {error}"))
+    }
+}
+
 /// One line on stderr, and status 2.
 fn complain(what: &str) -> ExitCode {
     let line: Vec<_> = what.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    eprintln!("error: {}", line.join(" "));
+    // Names of tensors and files are anyone's: nothing in them may move the cursor or colour the terminal.
+    let line = line.join(" ").replace(char::is_control, "\u{fffd}");
+    // With stderr gone the status still tells.
+    _ = writeln!(std::io::stderr(), "error: {line}");
     ExitCode::from(2)
 }
 
 /// Help and version as clap prints them; what is wrong with a call in one line.
 fn usage(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return error.print().map_or_else(|error| unprinted(&error), |()| ExitCode::SUCCESS);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return complain("a command is missing; outerscale --help lists them");

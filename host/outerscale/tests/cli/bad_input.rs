@@ -1,6 +1,6 @@
 //! Wrong calls and wrong files: status 2, one line, and the old output untouched.
 
-use super::{Bench, assert_refused, outerscale, text};
+use super::{Bench, assert_refused, outerscale, stderr, text};
 use safetensors::Dtype;
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
@@ -116,6 +116,8 @@ fn calls_that_are_wrong() {
     refused(&bench, &["--arch", "sm_1"], "no kernels for \"sm_1\"");
     assert_refused(&outerscale(&["verify", "--only", "gemv"]), "no kernel's name holds \"gemv\"");
     assert_refused(&outerscale(&["inspect", "gemv"]), "no kernel's name holds \"gemv\"");
+    assert_refused(&outerscale(&["inspect", "--arch", "sm_1"]), "unknown architecture `sm_1`");
+    assert_refused(&outerscale(&["inspect", "--arch", "sm_75"]), "do not run on sm_75");
     assert_refused(&outerscale(&["bench", "--shape", "1,2"]), "three numbers");
 }
 
@@ -138,4 +140,14 @@ fn a_backend_that_is_not_there() {
         .output()
         .unwrap();
     assert_refused(&variable_only, "OUTERSCALE_BACKEND: a backend is auto, cuda or sim, got \"gpu\"");
+}
+
+#[test]
+fn names_in_a_file_do_not_reach_the_terminal_as_commands() {
+    let mut bench = Bench::new();
+    bench.remove("x");
+    bench.set_zeros("\u{1b}[31mred\u{7}", Dtype::F32, &[1]);
+    let output = bench.linear(&[]);
+    assert_refused(&output, "tensor x: is missing");
+    assert!(!stderr(&output).trim_end().contains(char::is_control), "{:?}", stderr(&output));
 }

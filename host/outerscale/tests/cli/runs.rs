@@ -156,3 +156,45 @@ fn the_log_tells_the_variant_and_why() {
     assert!(log.contains("quantize_token_warp_f32 (short rows: one warp each, no barrier)"), "{log}");
     assert!(log.contains("gemm_t16x64_f32 (few tokens: no row of a tile is idle)"), "{log}");
 }
+
+#[test]
+fn inspect_takes_any_architecture_that_the_kernels_run_on() {
+    // Simulated, so with occupancy; the simulator has none like the second.
+    let hopper = json(&outerscale(&["inspect", "gemm_t128x128_f32", "--arch", "sm_90a", "--json"]));
+    assert_eq!((&hopper["target"], &hopper["place"]["arch"]), (&Value::from("sm_90a"), &Value::from("sm_80")));
+    assert_eq!(hopper["kernels"].as_array().expect("a list").len(), 1);
+    assert_eq!(hopper["kernels"][0]["blocks_per_multiprocessor"], 2);
+    let ampere = json(&outerscale(&["inspect", "gemm_t128x128_f32", "--arch", "sm_80", "--json"]));
+    assert_eq!(ampere["kernels"][0]["blocks_per_multiprocessor"], 1, "two tiles do not fit in 164 KiB");
+    let blackwell = json(&outerscale(&["inspect", "pack_rows", "--arch", "sm_120", "--json"]));
+    assert_eq!(blackwell["kernels"][0]["blocks_per_multiprocessor"], Value::Null);
+    assert!(blackwell["kernels"][0]["simulated"]["warp_instructions"].as_u64().expect("a count") > 0);
+}
+
+#[test]
+fn inspect_lists_what_was_asked_for_alone() {
+    let text = stdout(&outerscale(&["inspect", "gemm_t64x64_i32"]));
+    assert!(text.contains("gemm_t64x64_i32") && !text.contains("quantize_"), "{text}");
+}
+
+#[test]
+fn a_reader_who_leaves_is_no_failed_comparison() {
+    for arguments in [&["--help"][..], &["devices"], &["inspect", "--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_outerscale"))
+            .args(arguments)
+            .env("OUTERSCALE_BACKEND", "sim")
+            .stdout(writer)
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(141), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_stderr_that_takes_nothing_is_no_panic() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_outerscale"));
+    assert_eq!(command.arg("nonsense").stderr(full).status().unwrap().code(), Some(2));
+}
