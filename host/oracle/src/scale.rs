@@ -32,6 +32,9 @@ pub fn code(x: f32, s: f32) -> i8 {
 }
 
 /// A scale that is given must lie in [2⁻¹⁰⁰, 2¹⁰⁰].
+///
+/// # Errors
+/// [`Error::ScaleOutOfRange`] for every other, NaN included.
 pub fn check_given_scale(scale: f32) -> Result<(), Error> {
     if (SCALE_MIN..=SCALE_MAX).contains(&scale) { Ok(()) } else { Err(Error::ScaleOutOfRange { scale }) }
 }
