@@ -65,7 +65,12 @@ pub(crate) fn place_json(gpu: &Gpu) -> Value {
 /// A line that says where the work runs, and why not on a GPU.
 pub(crate) fn place_line(gpu: &Gpu) -> String {
     let (major, minor) = gpu.version();
-    let device = format!("{} (sm_{major}{minor}), kernels for {}", gpu.name(), gpu.arch().name);
+    // The simulated GPU has its architecture in its name.
+    let version = match gpu.driver() {
+        Driver::Sim => String::new(),
+        Driver::Cuda => format!(" (sm_{major}{minor})"),
+    };
+    let device = format!("{}{version}, kernels for {}", gpu.name(), gpu.arch().name);
     match (gpu.driver(), libcuda::why_not_cuda()) {
         (Driver::Sim, Some(why)) => format!("{device}\nno GPU: {}", why.lines().next().unwrap_or_default()),
         _ => device,
