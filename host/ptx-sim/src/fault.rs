@@ -1,6 +1,18 @@
-//! What a launch is stopped with.
+//! What a launch is stopped with, and what it is told of besides.
 
 use std::fmt;
+
+/// How bad a [`Fault`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Harmless as it stands, as two threads that store the same value.
+    Info,
+    /// Works on hardware of today but is not promised.
+    Warning,
+    /// Wrong: the launch stops.
+    #[default]
+    Error,
+}
 
 /// The kind of a [`Fault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,8 +24,20 @@ pub enum FaultKind {
     Misaligned,
     /// Two warps touch a byte of shared memory in one barrier interval, one of them writing.
     SharedRace,
+    /// Two threads touch a byte of global memory, unordered, one of them writing.
+    GlobalRace,
+    /// Bytes or a register are read that nobody has written.
+    Uninitialised,
     /// Bytes of shared memory are read or written while an asynchronous copy to them is in flight.
     CopyInFlight,
+    /// A fence between the generic and the asynchronous proxy is missing.
+    Proxy,
+    /// A thread exits while copies that it sent are pending.
+    PendingAtExit,
+    /// A `wgmma` out of its order, or its registers touched while it runs.
+    Wgmma,
+    /// An mbarrier is used against its rules.
+    Mbarrier,
     /// A warp reached an `.aligned` instruction with some of its threads only.
     Divergence,
     /// Threads that a member mask names never come, or a caller is not in its own mask.
@@ -39,7 +63,13 @@ impl FaultKind {
             Self::OutOfBounds => "out-of-bounds access",
             Self::Misaligned => "misaligned access",
             Self::SharedRace => "shared-memory race",
+            Self::GlobalRace => "global-memory race",
+            Self::Uninitialised => "uninitialised read",
             Self::CopyInFlight => "access to a copy in flight",
+            Self::Proxy => "missing proxy fence",
+            Self::PendingAtExit => "exit with pending copies",
+            Self::Wgmma => "wgmma hazard",
+            Self::Mbarrier => "mbarrier misuse",
             Self::Divergence => "divergent warp",
             Self::BadMask => "bad member mask",
             Self::BadBarrier => "bad barrier",
@@ -52,9 +82,28 @@ impl FaultKind {
     }
 }
 
+/// The other side of a [`Fault`] between two: who it was and what it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// The block.
+    pub block: [u32; 3],
+    /// The thread in its block; `None` when a whole warp is meant.
+    pub thread: Option<[u32; 3]>,
+    /// The warp in its block.
+    pub warp: u32,
+    /// Line of its instruction in the PTX.
+    pub ptx_line: u32,
+    /// The instruction as the PTX has it.
+    pub instruction: String,
+    /// Source file and line where the PTX has `.loc`.
+    pub source: Option<(String, u32)>,
+}
+
 /// Why a launch was stopped, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// How bad it is; [`Severity::Error`] for what stops a launch.
+    pub severity: Severity,
     /// What kind of mistake it is.
     pub kind: FaultKind,
     /// Name of the kernel.
@@ -77,6 +126,8 @@ pub struct Fault {
     pub address: Option<u64>,
     /// Bytes of the access, for faults of memory.
     pub size: Option<u32>,
+    /// The other side of a race or of a hazard between two instructions.
+    pub other: Option<Box<Party>>,
     /// One line: what is wrong and what to look at.
     pub explanation: String,
 }
@@ -103,7 +154,26 @@ impl fmt::Display for Fault {
         if !self.instruction.is_empty() {
             write!(f, " [{}]", self.instruction)?;
         }
-        Ok(())
+        match &self.other {
+            Some(other) => write!(f, "; the other: {other}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [x, y, z] = self.block;
+        write!(f, "line {}", self.ptx_line)?;
+        if let Some((file, line)) = &self.source {
+            write!(f, " ({file}:{line})")?;
+        }
+        write!(f, ", block ({x}, {y}, {z})")?;
+        match self.thread {
+            Some([x, y, z]) => write!(f, ", thread ({x}, {y}, {z})")?,
+            None => write!(f, ", warp {}", self.warp)?,
+        }
+        if self.instruction.is_empty() { Ok(()) } else { write!(f, " [{}]", self.instruction) }
     }
 }
 

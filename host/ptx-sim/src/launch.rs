@@ -6,20 +6,60 @@ use crate::fault::Fault;
 use crate::memory::Memory;
 use crate::module::{Instance, Kernel};
 
-/// The order in which the warps of a block run between its barriers. Every order is a legal one.
+/// When asynchronous copies land and in which order warps and blocks run. Every choice is a legal one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Schedule {
-    /// Each warp runs until it has to wait; upwards and downwards in turn from barrier to barrier.
+    /// Copies land when a wait observes them, not before. Each warp runs until it has to wait; upwards and
+    /// downwards in turn from barrier to barrier.
     #[default]
-    Default,
-    /// An order drawn anew at every barrier from this seed; it is the same on every run.
-    Seed(u64),
+    Late,
+    /// Copies land when they are issued; the order of the warps is that of [`Schedule::Late`].
+    Eager,
+    /// Landing points and orders drawn from this seed; the same on every run.
+    Random(u64),
+}
+
+/// Which mistakes a launch is searched for; all of them by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Checks {
+    /// Out of bounds, use after free, misalignment. Off, such an access still ends the launch where there is
+    /// nothing to read or write.
+    pub memory: bool,
+    /// Races in shared and global memory.
+    pub races: bool,
+    /// Reads of bytes and registers that were never written.
+    pub init: bool,
+    /// Divergent `.aligned` instructions, member masks, barrier counts, misuse of mbarriers.
+    pub sync: bool,
+    /// Copies and matrix products in flight, proxies, exit with pending copies.
+    pub asynchrony: bool,
+}
+
+impl Checks {
+    /// Every check.
+    pub const ALL: Self = Self { memory: true, races: true, init: true, sync: true, asynchrony: true };
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// What a launch that ran to its end tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What was counted.
+    pub counters: Counters,
+    /// Findings that do not stop a launch, as threads that store the same value to one place: one for each
+    /// kind and pair of lines, in the order of the lines.
+    pub notes: Vec<Fault>,
 }
 
 /// PTX instructions of a warp after which a launch is taken for one that never ends.
 pub const DEFAULT_INSTRUCTION_LIMIT: u64 = 4_000_000_000;
 
-/// One launch. [`Launch::new`] sets the schedule and the limit to their defaults.
+/// One launch. [`Launch::new`] sets what it is not given to its default.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
     /// What to run; a kernel of the instance's module.
@@ -28,12 +68,16 @@ pub struct Launch<'a> {
     pub grid: [u32; 3],
     /// Threads of a block along x, y, z.
     pub block: [u32; 3],
+    /// Blocks of a cluster along x, y, z.
+    pub cluster: [u32; 3],
     /// Bytes of `.extern .shared` memory.
     pub dynamic_shared: u32,
     /// The parameter block, [`Kernel::param_bytes`] bytes.
     pub params: &'a [u8],
-    /// Order of the warps.
+    /// Landing of copies, order of warps and blocks.
     pub schedule: Schedule,
+    /// What is checked.
+    pub checks: Checks,
     /// PTX instructions that one warp may execute.
     pub instruction_limit: u64,
 }
@@ -41,8 +85,17 @@ pub struct Launch<'a> {
 impl<'a> Launch<'a> {
     /// A launch without dynamic shared memory, with the default schedule and limit.
     pub fn new(kernel: &'a Kernel, grid: [u32; 3], block: [u32; 3], params: &'a [u8]) -> Self {
-        let (schedule, instruction_limit) = (Schedule::Default, DEFAULT_INSTRUCTION_LIMIT);
-        Self { kernel, grid, block, dynamic_shared: 0, params, schedule, instruction_limit }
+        Self {
+            kernel,
+            grid,
+            block,
+            cluster: [1; 3],
+            dynamic_shared: 0,
+            params,
+            schedule: Schedule::default(),
+            checks: Checks::ALL,
+            instruction_limit: DEFAULT_INSTRUCTION_LIMIT,
+        }
     }
 
     /// The same launch with `bytes` of dynamic shared memory.
@@ -61,6 +114,6 @@ impl<'a> Launch<'a> {
 /// Runs every block of the launch to its end, on all cores, or stops at the first fault: that of the lowest
 /// block, so that every run reports the same. Blocks run one after another where a kernel's atomics could
 /// show their order.
-pub fn launch(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> Result<Counters, Box<Fault>> {
+pub fn launch(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> Result<Report, Box<Fault>> {
     exec::run(instance, memory, launch)
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Module::load`] parses a PTX text and refuses what it does not know; [`Module::instantiate`] gives its
 //! variables a place in a [`Memory`]; [`launch`] runs a kernel, warp by warp, and either returns
-//! [`Counters`] or a [`Fault`] that says which thread did what wrong at which line.
+//! a [`Report`] or a [`Fault`] that says which thread did what wrong at which line.
 
 pub mod driver;
 
@@ -16,7 +16,7 @@ mod module;
 mod ptx;
 
 pub use counters::{Class, Counters};
-pub use fault::{Fault, FaultKind};
-pub use launch::{DEFAULT_INSTRUCTION_LIMIT, Launch, Schedule, launch};
+pub use fault::{Fault, FaultKind, Party, Severity};
+pub use launch::{Checks, DEFAULT_INSTRUCTION_LIMIT, Launch, Report, Schedule, launch};
 pub use memory::{Memory, MemoryError, POISON, Region};
 pub use module::{Global, Instance, Kernel, LoadError, Module, Param};

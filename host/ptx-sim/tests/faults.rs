@@ -71,13 +71,13 @@ fn a_dropped_barrier_is_a_race_under_every_schedule() {
     for seed in 0..8 {
         for (first, second, words) in [("", "bar.sync 0;", ["wrote", "read"]), ("bar.sync 0;", "", ["read", "wrote"])] {
             let mut rig = exchange(first, second);
-            rig.schedule = if seed == 0 { Schedule::Default } else { Schedule::Seed(seed) };
+            rig.schedule = if seed == 0 { Schedule::Late } else { Schedule::Random(seed) };
             let fault = rig.fault(1, 64);
             assert_eq!(fault.kind, FaultKind::SharedRace, "{fault}");
             assert!(words.iter().any(|word| fault.explanation.contains(word)), "{fault}");
         }
         let mut rig = exchange("bar.sync 0;", "bar.sync 0;");
-        rig.schedule = Schedule::Seed(seed);
+        rig.schedule = Schedule::Random(seed);
         assert_eq!(rig.result(3, 64), expected);
     }
 }

@@ -17,12 +17,12 @@ use std::sync::Mutex;
 
 /// The kernels as they are shipped, and each way to launch them that a right kernel cannot tell apart.
 const WAYS: [How; 5] = [
-    How { schedule: Schedule::Default, blocks: None },
+    How { schedule: Schedule::Late, blocks: None },
     // One block does all the work: it walks on from row to row and from tile to tile.
-    How { schedule: Schedule::Default, blocks: Some(1) },
-    How { schedule: Schedule::Seed(7), blocks: Some(2) },
-    How { schedule: Schedule::Seed(1), blocks: None },
-    How { schedule: Schedule::Seed(2), blocks: Some(1) },
+    How { schedule: Schedule::Late, blocks: Some(1) },
+    How { schedule: Schedule::Random(7), blocks: Some(2) },
+    How { schedule: Schedule::Random(1), blocks: None },
+    How { schedule: Schedule::Random(2), blocks: Some(1) },
 ];
 
 /// The text of the one entry, with what the module declares before it.

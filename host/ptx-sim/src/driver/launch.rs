@@ -57,8 +57,8 @@ fn run(request: &Request) -> Answer<()> {
 fn execute(function: &Function, memory: &Memory, shape: Shape, params: &[u8]) -> Result<(), Box<Fault>> {
     let launch =
         Launch::new(&function.kernel, shape.grid, shape.block, params).with_dynamic_shared(shape.dynamic_shared);
-    let counters = engine::run(|| crate::launch(&function.instance, memory, &launch))?;
-    engine::count(function.kernel.name(), &counters);
+    let report = engine::run(|| crate::launch(&function.instance, memory, &launch))?;
+    engine::count(function.kernel.name(), &report.counters);
     Ok(())
 }
 

@@ -55,13 +55,13 @@ pub(crate) fn run_block(
 /// two warps it should have held back.
 fn arrange(order: &mut [usize], schedule: Schedule, block: u64, round: u64) {
     match schedule {
-        Schedule::Default => {
+        Schedule::Late | Schedule::Eager => {
             order.sort_unstable();
             if round % 2 == 1 {
                 order.reverse();
             }
         }
-        Schedule::Seed(seed) => {
+        Schedule::Random(seed) => {
             let mut state =
                 seed ^ block.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ round.wrapping_mul(0xD1B5_4A32_D192_ED03);
             for index in (1..order.len()).rev() {

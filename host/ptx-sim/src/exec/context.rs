@@ -1,6 +1,6 @@
 //! What the warps of a block share while they run, and how a fault is worded.
 
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, Severity};
 use crate::ir::Program;
 use crate::ir::lower::SHARED_BASE;
 use crate::launch::Launch;
@@ -101,6 +101,7 @@ impl<'a> Context<'a> {
             [thread % x, thread / x % y, thread / (x * y)]
         });
         Box::new(Fault {
+            severity: Severity::Error,
             kind,
             kernel: launch.kernel.name().to_owned(),
             ptx_file: self.grid.module.file_name().to_owned(),
@@ -112,6 +113,7 @@ impl<'a> Context<'a> {
             warp: who.warp,
             address: who.access.map(|(address, _)| address),
             size: who.access.map(|(_, size)| size),
+            other: None,
             explanation,
         })
     }

@@ -32,7 +32,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::ir::lower::SHARED_BASE;
 use crate::ir::op::{MatrixKind, Op};
 use crate::ir::types::Space;
-use crate::launch::Launch;
+use crate::launch::{Launch, Report};
 use crate::memory::Memory;
 use crate::module::Instance;
 use context::{Context, Executed, Grid, Stopped};
@@ -72,7 +72,7 @@ impl Drop for Worker<'_> {
     }
 }
 
-pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> Result<Counters, Box<Fault>> {
+pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> Result<Report, Box<Fault>> {
     let program = &launch.kernel.inner.program;
     let mut constants = program.constants.clone();
     for (slot, variable) in &program.constants.relocations {
@@ -122,7 +122,10 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
     }
     match fault.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
         Some((_, stopped)) => Err(stopped),
-        None => Ok(count(&grid, blocks, tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))),
+        None => {
+            let tally = tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+            Ok(Report { counters: count(&grid, blocks, tally), notes: Vec::new() })
+        }
     }
 }
 
@@ -133,6 +136,9 @@ fn check(grid: &Grid<'_>, threads: u64) -> Result<(), Stopped> {
         |what: String| Err(Context::new(grid).fault(FaultKind::BadLaunch, usize::MAX, context::Who::warp(0), what));
     if launch.grid.contains(&0) || launch.block.contains(&0) {
         return refuse("a grid or block dimension is 0".to_owned());
+    }
+    if launch.cluster != [1; 3] {
+        return refuse(format!("a cluster of {:?} blocks; only [1, 1, 1] is simulated", launch.cluster));
     }
     if threads > MAX_THREADS {
         return refuse(format!("a block of {threads} threads; there can be {MAX_THREADS}"));

@@ -51,7 +51,7 @@ impl Rig {
             instance,
             out,
             out_bytes,
-            schedule: Schedule::Default,
+            schedule: Schedule::Late,
             dynamic_shared: 0,
             instruction_limit,
         }
@@ -63,7 +63,7 @@ impl Rig {
         let mut request = Launch::new(kernel, [blocks, 1, 1], [threads, 1, 1], &params);
         request = request.with_schedule(self.schedule).with_dynamic_shared(self.dynamic_shared);
         request.instruction_limit = self.instruction_limit;
-        launch(&self.instance, &self.memory, &request)
+        launch(&self.instance, &self.memory, &request).map(|report| report.counters)
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
