@@ -1,10 +1,13 @@
 //! Running a kernel.
 
+use std::ops::Range;
+
 use crate::counters::Counters;
 use crate::exec;
 use crate::fault::Fault;
 use crate::memory::Memory;
 use crate::module::{Instance, Kernel};
+use crate::profile::Row;
 
 /// When asynchronous copies land and in which order warps and blocks run. Every choice is a legal one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -51,6 +54,8 @@ impl Default for Checks {
 pub struct Report {
     /// What was counted.
     pub counters: Counters,
+    /// What was counted of each instruction that the kernel consists of, in the order of the PTX; executed or not.
+    pub profile: Vec<Row>,
     /// Findings that do not stop a launch, as threads that store the same value to one place: one for each
     /// kind and pair of lines, in the order of the lines.
     pub notes: Vec<Fault>,
@@ -70,6 +75,9 @@ pub struct Launch<'a> {
     pub block: [u32; 3],
     /// Blocks of a cluster along x, y, z.
     pub cluster: [u32; 3],
+    /// The blocks that run, by their number (x fastest, then y, then z); all for `None`. The others do not run,
+    /// but the grid is what [`Launch::grid`] says to every thread: a few blocks of a launch that would take days.
+    pub blocks: Option<&'a [Range<u64>]>,
     /// Bytes of `.extern .shared` memory.
     pub dynamic_shared: u32,
     /// The parameter block, [`Kernel::param_bytes`] bytes.
@@ -78,6 +86,8 @@ pub struct Launch<'a> {
     pub schedule: Schedule,
     /// What is checked.
     pub checks: Checks,
+    /// Whether sectors and wavefronts are counted; everything else always is.
+    pub profile: bool,
     /// PTX instructions that one warp may execute.
     pub instruction_limit: u64,
 }
@@ -90,10 +100,12 @@ impl<'a> Launch<'a> {
             grid,
             block,
             cluster: [1; 3],
+            blocks: None,
             dynamic_shared: 0,
             params,
             schedule: Schedule::default(),
             checks: Checks::ALL,
+            profile: true,
             instruction_limit: DEFAULT_INSTRUCTION_LIMIT,
         }
     }
@@ -101,6 +113,12 @@ impl<'a> Launch<'a> {
     /// The same launch with `bytes` of dynamic shared memory.
     pub fn with_dynamic_shared(mut self, bytes: u32) -> Self {
         self.dynamic_shared = bytes;
+        self
+    }
+
+    /// The same launch of these blocks alone.
+    pub fn with_blocks(mut self, blocks: &'a [Range<u64>]) -> Self {
+        self.blocks = Some(blocks);
         self
     }
 

@@ -13,14 +13,16 @@ mod ir;
 mod launch;
 mod memory;
 mod module;
+mod profile;
 mod ptx;
 mod tensor_map;
 
-pub use counters::{Class, Counters};
+pub use counters::{Class, Counters, Traffic, Way, Ways};
 pub use fault::{Fault, FaultKind, Party, Severity};
 pub use launch::{Checks, DEFAULT_INSTRUCTION_LIMIT, Launch, Report, Schedule, launch};
 pub use memory::{Memory, MemoryError, POISON, Region};
 pub use module::{Global, Instance, Kernel, LoadError, Module, Param};
+pub use profile::Row;
 pub use tensor_map::{
     OutOfBoundsFill, Swizzle, TENSOR_MAP_ALIGN, TENSOR_MAP_BYTES, TENSOR_RANK, TensorElement, TensorMap, TensorMapError,
 };

@@ -4,6 +4,7 @@ use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped
 use super::global::{self, Stage, misaligned};
 use super::lanes::{LANES, Lanes64, lanes_of};
 use super::shared;
+use super::traffic;
 use super::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::op::{Access, Addr, List, Reg};
@@ -164,12 +165,13 @@ fn local_range(
 
 fn load_local(
     warp: &Warp,
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     mask: u32,
     at: &Lanes64,
     width: usize,
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
+    traffic::local(cx, warp.pc, mask, at, width);
     for lane in lanes_of(mask) {
         let range = local_range(warp, cx, lane, at[lane], width)?;
         stage[lane * width..(lane + 1) * width].copy_from_slice(&warp.local[range]);
@@ -303,12 +305,13 @@ fn store_elsewhere(
 
 fn store_local(
     warp: &mut Warp,
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     mask: u32,
     at: &Lanes64,
     width: usize,
     stage: &Stage,
 ) -> Result<(), Stopped> {
+    traffic::local(cx, warp.pc, mask, at, width);
     for lane in lanes_of(mask) {
         let range = local_range(warp, cx, lane, at[lane], width)?;
         warp.local[range].copy_from_slice(&stage[lane * width..(lane + 1) * width]);

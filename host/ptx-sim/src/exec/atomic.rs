@@ -8,6 +8,7 @@ use super::float::{canonical32, flush32};
 use super::global::{lookup, misaligned, out_of_bounds};
 use super::lanes::{LANES, lanes_of};
 use super::shared::{outside, race};
+use super::traffic;
 use super::warp::Warp;
 use crate::ir::op::{Addr, Atomic, Op};
 use crate::ir::types::{File, Space, Type};
@@ -83,6 +84,11 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
     }
     let mut old = [0; LANES];
     let mut each = |space: Space, mask: u32, at: &[u64; LANES]| -> Result<(), Stopped> {
+        let width = if wide { 8 } else { 4 };
+        match space {
+            Space::Shared => traffic::shared(cx, warp.pc, mask, at, width),
+            _ => traffic::global(cx, warp.pc, mask, at, width),
+        }
         for lane in lanes_of(mask) {
             let change = |value: u64| combine(op, ty, space, [value, first[lane], second[lane]]);
             old[lane] = match space {

@@ -8,6 +8,7 @@ use crate::memory::{Memory, POISON, View};
 use crate::module::Module;
 
 use super::race::Race;
+use super::traffic::Moved;
 
 pub(crate) type Stopped = Box<Fault>;
 
@@ -31,11 +32,24 @@ pub(crate) struct Grid<'a> {
     pub(crate) threads: u32,
 }
 
-/// How often a place in the code was executed: by warps, and by threads.
+impl Grid<'_> {
+    /// The line of the source that place `pc` of the code was made from.
+    pub(crate) fn source(&self, pc: usize) -> Option<(String, u32)> {
+        let (file, line) = self.program.origins.get(pc)?.source?;
+        let (_, name) = self.module.inner.files.iter().find(|(number, _)| *number == file)?;
+        Some((name.clone(), line))
+    }
+}
+
+/// How often a place in the code was executed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Executed {
     pub(crate) warps: u64,
     pub(crate) threads: u64,
+    /// Threads that the guard kept.
+    pub(crate) guarded_off: u64,
+    /// Times that it parted the lanes of a warp.
+    pub(crate) divergent: u64,
 }
 
 /// One block: its shared memory and what is counted.
@@ -47,8 +61,7 @@ pub(crate) struct Context<'a> {
     /// The allocation that each instruction found last.
     pub(crate) sites: Vec<u32>,
     pub(crate) executed: Vec<Executed>,
-    pub(crate) divergent_branches: u64,
-    pub(crate) copy_bytes_read: u64,
+    pub(crate) moved: Vec<Moved>,
     /// A clock that moves with the instructions of this block only, so that it is the same on every run.
     pub(crate) ticks: u64,
 }
@@ -63,8 +76,7 @@ impl<'a> Context<'a> {
             race: Race::default(),
             sites: vec![0; places],
             executed: vec![Executed::default(); places],
-            divergent_branches: 0,
-            copy_bytes_read: 0,
+            moved: vec![Moved::default(); places],
             ticks: 0,
         }
     }
@@ -90,11 +102,6 @@ impl<'a> Context<'a> {
     pub(crate) fn fault(&self, kind: FaultKind, pc: usize, who: Who, explanation: String) -> Stopped {
         let launch = self.grid.launch;
         let origin = self.grid.program.origins.get(pc);
-        let files = &self.grid.module.inner.files;
-        let source = origin.and_then(|origin| origin.source).and_then(|(file, line)| {
-            let (_, name) = files.iter().find(|(number, _)| *number == file)?;
-            Some((name.clone(), line))
-        });
         let [x, y, _] = launch.block;
         let thread = who.lane.map(|lane| {
             let thread = who.warp * 32 + lane;
@@ -107,7 +114,7 @@ impl<'a> Context<'a> {
             ptx_file: self.grid.module.file_name().to_owned(),
             ptx_line: origin.map_or(0, |origin| origin.line),
             instruction: origin.map_or_else(String::new, |origin| origin.text.clone()),
-            source,
+            source: self.grid.source(pc),
             block: self.block,
             thread,
             warp: who.warp,

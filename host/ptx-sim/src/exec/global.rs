@@ -2,6 +2,7 @@
 
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, LANES, Lanes64, lanes_of};
+use super::traffic;
 use super::warp::Warp;
 use crate::fault::FaultKind;
 use crate::memory::Allocation;
@@ -107,6 +108,7 @@ pub(crate) fn load(
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
     let (pc, first) = (warp.pc, addresses[0]);
+    traffic::global(cx, pc, mask, addresses, width);
     if first.is_multiple_of(width as u64) {
         match pattern(mask, addresses, width) {
             Pattern::Contiguous => {
@@ -158,6 +160,7 @@ pub(crate) fn store(
     stage: &Stage,
 ) -> Result<(), Stopped> {
     let (pc, first) = (warp.pc, addresses[0]);
+    traffic::global(cx, pc, mask, addresses, width);
     if first.is_multiple_of(width as u64)
         && pattern(mask, addresses, width) == Pattern::Contiguous
         && let Some((found, offset)) = lookup(cx, pc, first, LANES * width)

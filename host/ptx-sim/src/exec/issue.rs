@@ -6,6 +6,7 @@ use super::copies::Issue;
 use super::global::{lookup, misaligned, out_of_bounds};
 use super::lanes::{LANES, lanes_of};
 use super::shared::{outside, race};
+use super::traffic;
 use super::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::op::Op;
@@ -41,8 +42,9 @@ pub(super) fn copy_async(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op:
         }
         targets[lane] = place as u32;
         filled[lane] = wanted as u8;
-        cx.copy_bytes_read += u64::from(wanted);
     }
+    traffic::copied_from_global(cx, warp.pc, &from, &filled);
+    traffic::shared(cx, warp.pc, active, &to, width);
     let issue = Issue { mask: active, bytes, targets, sources: from, filled, pc: warp.pc };
     warp.copies.issue(issue);
     Ok(())

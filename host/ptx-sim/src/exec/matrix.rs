@@ -141,6 +141,7 @@ pub(super) fn load_matrix(
     }
     let at = super::access::addresses(warp, addr);
     let pc = warp.pc;
+    super::traffic::matrices(cx, pc, &at, regs.len as usize);
     for matrix in 0..regs.len as usize {
         let mut rows = [[0_u8; 16]; 8];
         for (row, bytes) in rows.iter_mut().enumerate() {

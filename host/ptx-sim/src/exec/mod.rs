@@ -8,6 +8,7 @@ mod collective;
 mod context;
 mod convert;
 mod copies;
+mod count;
 mod float;
 mod global;
 mod half;
@@ -16,9 +17,11 @@ mod issue;
 mod lanes;
 mod matrix;
 mod race;
+mod selection;
 mod shared;
 mod special;
 mod step;
+mod traffic;
 mod turns;
 mod warp;
 
@@ -27,28 +30,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use crate::counters::Counters;
 use crate::fault::{Fault, FaultKind};
 use crate::ir::lower::SHARED_BASE;
-use crate::ir::op::{MatrixKind, Op};
-use crate::ir::types::Space;
 use crate::launch::{Launch, Report};
 use crate::memory::Memory;
 use crate::module::Instance;
-use context::{Context, Executed, Grid, Stopped};
+use context::{Context, Grid, Stopped};
+use count::Tally;
+use selection::Selection;
 use step::Version;
 use warp::Warp;
 
 /// Threads of a block beyond this do not exist on any GPU.
 const MAX_THREADS: u64 = 1024;
-
-/// What a worker has counted over its blocks.
-#[derive(Default)]
-struct Tally {
-    executed: Vec<Executed>,
-    divergent_branches: u64,
-    copy_bytes_read: u64,
-}
 
 /// A worker's block state, which hands its counts over when it is dropped.
 struct Worker<'a> {
@@ -60,15 +54,7 @@ struct Worker<'a> {
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
         let mut tally = self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if tally.executed.is_empty() {
-            tally.executed = vec![Executed::default(); self.cx.executed.len()];
-        }
-        for (sum, count) in tally.executed.iter_mut().zip(&self.cx.executed) {
-            sum.warps += count.warps;
-            sum.threads += count.threads;
-        }
-        tally.divergent_branches += self.cx.divergent_branches;
-        tally.copy_bytes_read += self.cx.copy_bytes_read;
+        tally.add(&self.cx.executed, &self.cx.moved);
     }
 }
 
@@ -81,7 +67,7 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
     let shared_bytes = (program.dynamic_shared - SHARED_BASE) as usize + launch.dynamic_shared as usize;
     // Without dynamic memory the window ends with the last variable, not with the padding behind it.
     let shared_bytes = if launch.dynamic_shared == 0 { launch.kernel.static_shared() as usize } else { shared_bytes };
-    let threads = launch.block.iter().map(|axis| u64::from(*axis)).product::<u64>();
+    let threads = volume(launch.block);
     let grid = Grid {
         module: instance.module(),
         program,
@@ -92,9 +78,8 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         shared_bytes,
         threads: threads.min(MAX_THREADS) as u32,
     };
-    check(&grid, threads)?;
-    let blocks = launch.grid.iter().map(|axis| u64::from(*axis)).product::<u64>();
-    let tally = Mutex::new(Tally::default());
+    let selection = check(&grid, threads)?;
+    let tally = Mutex::new(Tally::new(program.code.len()));
     let version = Version::detect();
     let new_worker = || Worker { cx: Context::new(&grid), warps: Vec::new(), tally: &tally };
     // The lowest block with a fault so far: blocks above it need not run any more.
@@ -114,23 +99,30 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
             }
         }
     };
-    if program.order_matters || blocks == 1 {
+    if program.order_matters || selection.len() == 1 {
         let mut worker = new_worker();
-        (0..blocks).for_each(|number| one(&mut worker, number));
+        (0..selection.len()).for_each(|index| one(&mut worker, selection.number(index)));
     } else {
-        (0..blocks).into_par_iter().for_each_init(new_worker, |worker, number| one(worker, number));
+        let indices = (0..selection.len()).into_par_iter();
+        indices.for_each_init(new_worker, |worker, index| one(worker, selection.number(index)));
     }
     match fault.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
         Some((_, stopped)) => Err(stopped),
         None => {
             let tally = tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-            Ok(Report { counters: count(&grid, blocks, tally), notes: Vec::new() })
+            let (counters, profile) = count::count(&grid, selection.len(), &tally);
+            Ok(Report { counters, profile, notes: Vec::new() })
         }
     }
 }
 
-/// What the launch itself must fulfil, whoever makes it.
-fn check(grid: &Grid<'_>, threads: u64) -> Result<(), Stopped> {
+/// Blocks of a grid, or threads of a block; the most that there is room for where that is too little.
+fn volume(shape: [u32; 3]) -> u64 {
+    shape.iter().fold(1, |volume: u64, axis| volume.saturating_mul(u64::from(*axis)))
+}
+
+/// What the launch itself must fulfil, whoever makes it; which blocks run.
+fn check(grid: &Grid<'_>, threads: u64) -> Result<Selection, Stopped> {
     let launch = grid.launch;
     let refuse =
         |what: String| Err(Context::new(grid).fault(FaultKind::BadLaunch, usize::MAX, context::Who::warp(0), what));
@@ -148,7 +140,7 @@ fn check(grid: &Grid<'_>, threads: u64) -> Result<(), Stopped> {
     {
         return refuse(format!("a block of {:?}; the kernel's .reqntid is {shape:?}", launch.block));
     }
-    let most = launch.kernel.max_threads().map(|shape| shape.iter().map(|axis| u64::from(*axis)).product::<u64>());
+    let most = launch.kernel.max_threads().map(volume);
     if let Some(most) = most
         && threads > most
     {
@@ -161,51 +153,6 @@ fn check(grid: &Grid<'_>, threads: u64) -> Result<(), Stopped> {
     if grid.shared_bytes > 1 << 20 {
         return refuse(format!("{} bytes of shared memory; no GPU has that", grid.shared_bytes));
     }
-    Ok(())
-}
-
-/// The counters of a launch, from how often each place of the code was executed.
-fn count(grid: &Grid<'_>, blocks: u64, tally: Tally) -> Counters {
-    let mut counters = Counters { launches: 1, blocks, ..Counters::default() };
-    counters.divergent_branches = tally.divergent_branches;
-    counters.global_bytes_read = tally.copy_bytes_read;
-    for ((inst, origin), executed) in grid.program.code.iter().zip(&grid.program.origins).zip(&tally.executed) {
-        if let Some(class) = origin.class {
-            counters.warp_instructions += executed.warps;
-            counters.thread_instructions += executed.threads;
-            counters.by_class[class as usize] += executed.warps;
-        }
-        match inst.op {
-            Op::Load { access, regs, .. } => {
-                let bytes = executed.threads * u64::from(access.bytes) * u64::from(regs.len);
-                match access.space {
-                    Space::Global | Space::Generic => counters.global_bytes_read += bytes,
-                    Space::Shared => counters.shared_bytes_read += bytes,
-                    Space::Local | Space::Param => {}
-                }
-            }
-            Op::Store { access, regs, .. } => {
-                let bytes = executed.threads * u64::from(access.bytes) * u64::from(regs.len);
-                match access.space {
-                    Space::Global | Space::Generic => counters.global_bytes_written += bytes,
-                    Space::Shared => counters.shared_bytes_written += bytes,
-                    Space::Local | Space::Param => {}
-                }
-            }
-            Op::LoadMatrix { regs, .. } => counters.shared_bytes_read += executed.warps * 128 * u64::from(regs.len),
-            Op::CopyAsync { bytes, .. } => {
-                counters.async_copy_bytes += executed.threads * u64::from(bytes);
-                counters.shared_bytes_written += executed.threads * u64::from(bytes);
-            }
-            Op::Atomic { .. } => counters.atomics += executed.threads,
-            Op::Mma { kind, .. } => {
-                let (MatrixKind::Int8 { k, .. } | MatrixKind::F16 { k } | MatrixKind::BF16 { k }) = kind;
-                counters.mma += executed.warps;
-                counters.macs += executed.warps * 16 * 8 * u64::from(k);
-            }
-            Op::Barrier { .. } => counters.barriers += executed.warps,
-            _ => {}
-        }
-    }
-    counters
+    let blocks = volume(launch.grid);
+    Selection::new(launch.blocks, blocks).or_else(refuse)
 }

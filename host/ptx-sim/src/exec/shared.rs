@@ -4,6 +4,7 @@ use super::context::{Context, Stopped, Who};
 use super::global::{Pattern, Stage, misaligned, pattern, repeat};
 use super::lanes::{LANES, Lanes64, lanes_of};
 use super::race::{Conflict, Found};
+use super::traffic;
 use super::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::lower::SHARED_BASE;
@@ -68,6 +69,7 @@ pub(crate) fn load(
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
     let (pc, first) = (warp.pc, addresses[0]);
+    traffic::shared(cx, pc, mask, addresses, width);
     let aligned = first.is_multiple_of(width as u64);
     let pattern = if aligned { pattern(mask, addresses, width) } else { Pattern::Scattered };
     let len = if pattern == Pattern::Contiguous { LANES * width } else { width };
@@ -137,6 +139,7 @@ pub(crate) fn store(
     stage: &Stage,
 ) -> Result<(), Stopped> {
     let pc = warp.pc;
+    traffic::shared(cx, pc, mask, addresses, width);
     for lane in lanes_of(mask) {
         let at = addresses[lane];
         if !at.is_multiple_of(width as u64) {

@@ -96,6 +96,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
         let executed = &mut cx.executed[warp.pc];
         executed.warps += 1;
         executed.threads += u64::from(active.count_ones());
+        executed.guarded_off += u64::from((warp.mask & !active).count_ones());
         warp.steps += 1;
         match inst.op {
             Op::Join => {
@@ -124,7 +125,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
                 } else if active == 0 {
                     warp.pc += 1;
                 } else {
-                    cx.divergent_branches += 1;
+                    executed.divergent += 1;
                     warp.part(active, target as usize, warp.pc + 1);
                 }
             }

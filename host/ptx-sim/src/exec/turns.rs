@@ -34,7 +34,7 @@ pub(super) fn branch_table(
         parted |= same != warp.mask;
         warp.send(same, *target as usize);
     }
-    cx.divergent_branches += u64::from(parted);
+    cx.executed[pc].divergent += u64::from(parted);
     if warp.mask == 0 {
         warp.next_set();
     } else {
