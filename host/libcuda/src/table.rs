@@ -100,9 +100,9 @@ driver_functions! {
 
     cuStreamCreateWithPriority cuStreamDestroy_v2 cuStreamGetFlags cuStreamGetPriority
     cuStreamSynchronize cuStreamWaitEvent cuLaunchHostFunc
-    cuStreamAddCallback cuStreamBeginCapture_v2 cuStreamCreate cuStreamEndCapture
-    cuStreamGetCaptureInfo_v2 cuStreamGetCtx cuStreamIsCapturing cuStreamQuery
-    cuStreamSetAttribute
+    cuStreamAddCallback cuStreamBeginCapture cuStreamBeginCapture_v2 cuStreamCreate cuStreamEndCapture
+    cuStreamGetCaptureInfo cuStreamGetCaptureInfo_v2 cuStreamGetCaptureInfo_v3 cuStreamGetCtx cuStreamIsCapturing
+    cuStreamQuery cuStreamSetAttribute cuThreadExchangeStreamCaptureMode
     cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventQuery cuEventRecord
     cuEventSynchronize
     cuEventElapsedTime_v2 cuEventRecordWithFlags
@@ -111,7 +111,7 @@ driver_functions! {
     cuGraphGetNodes cuGraphKernelNodeGetParams cuGraphNodeGetType
     cuGraphExecDestroy cuGraphExecKernelNodeSetParams cuGraphExecUpdate_v2 cuGraphInstantiate
     cuGraphInstantiateWithFlags cuGraphInstantiateWithParams cuGraphInstantiate_v2 cuGraphLaunch
-    cuGraphUpload
+    cuGraphGetRootNodes cuGraphUpload
 
     cuLinkAddData_v2 cuLinkComplete cuLinkCreate_v2 cuLinkDestroy cuModuleGetFunction
     cuModuleGetGlobal_v2 cuModuleLoad cuModuleLoadData cuModuleLoadDataEx cuModuleUnload

@@ -16,6 +16,11 @@ use super::status::{Answer, Status};
 pub(super) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
+    /// A result that nobody wants.
+    pub(super) fn null() -> Self {
+        Self(std::ptr::null_mut())
+    }
+
     pub(super) fn new(pointer: *mut T) -> Self {
         Self(pointer)
     }
@@ -34,6 +39,43 @@ impl<T> Out<T> {
             // SAFETY: not null, hence valid for a write by the caller's contract (see the module).
             unsafe { self.0.write(value) };
         }
+    }
+}
+
+/// Where an array of results goes, or null.
+#[repr(transparent)]
+pub(super) struct OutArray<T>(*mut T);
+
+impl<T> OutArray<T> {
+    pub(super) fn is_null(&self) -> bool {
+        self.0.is_null()
+    }
+
+    /// Sets element `index`, which the function's contract says is there. Nothing where the array is null.
+    pub(super) fn set(&self, index: usize, value: T) {
+        if !self.0.is_null() {
+            // SAFETY: not null, and the caller's contract says that the array reaches `index`.
+            unsafe { self.0.add(index).write(value) };
+        }
+    }
+}
+
+/// A caller's pointers kept for work that is done later, or again and again. cuda.h lays down that what they point
+/// to stays there until the stream has done the work, or the graph that captured it is destroyed.
+pub(super) struct Kept<T>(T);
+
+// SAFETY: the caller's contract holds whichever thread does the work, and the engine does one piece at a time.
+unsafe impl<T> Send for Kept<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Kept<T> {}
+
+impl<T: Copy> Kept<T> {
+    pub(super) fn new(pointers: T) -> Self {
+        Self(pointers)
+    }
+
+    pub(super) fn get(&self) -> T {
+        self.0
     }
 }
 
@@ -115,6 +157,10 @@ impl<'a> HostSource<'a> {
 pub(super) struct HostTarget<'a>(*mut c_void, PhantomData<&'a mut [u8]>);
 
 impl HostTarget<'_> {
+    pub(super) fn is_null(&self) -> bool {
+        self.0.is_null()
+    }
+
     pub(super) fn new(pointer: *mut c_void) -> Self {
         Self(pointer, PhantomData)
     }

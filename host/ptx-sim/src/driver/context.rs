@@ -12,7 +12,7 @@ use super::{
     engine,
     handle::{Handle, Kind},
     state::{Locked, State},
-    status::{Answer, Code, Refused, Status, answer},
+    status::{self, Answer, Code, Refused, Status, answer},
 };
 
 /// A context, with the error that broke it.
@@ -71,6 +71,14 @@ impl State {
         match self.contexts.get(&context).and_then(|context| context.fault.as_ref()) {
             Some(fault) => Err(fault.clone()),
             None => Ok(()),
+        }
+    }
+
+    /// Breaks a context. The first fault is the cause; another thread's may have come before.
+    pub(super) fn break_context(&mut self, context: Handle, status: Status, text: String) {
+        status::set_fault(Some(text.clone()));
+        if let Some(context) = self.contexts.get_mut(&context) {
+            context.fault.get_or_insert(status.because(text));
         }
     }
 
@@ -226,6 +234,7 @@ pub(super) extern "C" fn synchronize() -> Code {
     answer(|| {
         drop(with_context()?);
         drop(engine::turn());
-        with_working_context().map(drop)
+        let (mut state, context) = with_working_context()?;
+        state.refuse_context_wait(context)
     })
 }

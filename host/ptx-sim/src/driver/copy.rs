@@ -7,31 +7,34 @@ use std::{
 };
 
 use super::{
-    abi::{HostSource, HostTarget, In},
+    abi::{HostSource, HostTarget, In, Kept},
     context::with_working_context,
     engine,
+    graph::NodeKind,
     handle::Handle,
+    queue::enqueue_on_memory,
     status::{Answer, Code, Status, answer},
-    stream::with_stream,
 };
 use crate::Memory;
 
-/// The memory, for a call that names no stream.
-fn memory() -> Answer<Arc<Memory>> {
-    Ok(Arc::clone(&with_working_context()?.0.memory))
-}
-
-/// The memory, for a call in a stream.
-fn memory_in(stream: Handle) -> Answer<Arc<Memory>> {
-    Ok(Arc::clone(&with_stream(stream)?.0.memory))
-}
-
-/// One piece of work on the memory, when its turn has come and the context is still whole.
-fn work(memory: impl Fn() -> Answer<Arc<Memory>>, body: impl FnOnce(&Memory) -> Answer<()>) -> Code {
+/// One piece of work that is done when its call returns, once its turn has come and if the context is still whole.
+fn at_once(call: &str, body: impl FnOnce(&Memory) -> Answer<()>) -> Code {
     answer(|| {
         let _turn = engine::turn();
-        body(&*memory()?)
+        let (mut state, context) = with_working_context()?;
+        state.refuse_synchronous(context, call)?;
+        let memory = Arc::clone(&state.memory);
+        drop(state);
+        body(&memory)
     })
+}
+
+fn copy_in(stream: Handle, call: &str, body: impl Fn(&Memory) -> Answer<()> + Send + Sync + 'static) -> Code {
+    answer(|| enqueue_on_memory(stream, call, NodeKind::Copy, body))
+}
+
+fn fill_in(stream: Handle, call: &str, body: impl Fn(&Memory) -> Answer<()> + Send + Sync + 'static) -> Code {
+    answer(|| enqueue_on_memory(stream, call, NodeKind::Fill, body))
 }
 
 fn to_device(memory: &Memory, target: u64, source: HostSource<'_>, bytes: usize) -> Answer<()> {
@@ -70,45 +73,42 @@ fn anywhere(memory: &Memory, target: u64, source: u64, bytes: usize) -> Answer<(
 }
 
 pub(super) extern "C" fn host_to_device(target: u64, source: HostSource<'_>, bytes: usize) -> Code {
-    work(memory, |memory| to_device(memory, target, source, bytes))
+    at_once("cuMemcpyHtoD", |memory| to_device(memory, target, source, bytes))
 }
 
 pub(super) extern "C" fn host_to_device_async(
     target: u64,
-    source: HostSource<'_>,
+    source: *const c_void,
     bytes: usize,
     stream: Handle,
 ) -> Code {
-    work(|| memory_in(stream), |memory| to_device(memory, target, source, bytes))
+    let source = Kept::new(source);
+    copy_in(stream, "cuMemcpyHtoDAsync", move |memory| to_device(memory, target, HostSource::new(source.get()), bytes))
 }
 
 pub(super) extern "C" fn device_to_host(target: HostTarget<'_>, source: u64, bytes: usize) -> Code {
-    work(memory, |memory| to_host(memory, target, source, bytes))
+    at_once("cuMemcpyDtoH", |memory| to_host(memory, target, source, bytes))
 }
 
-pub(super) extern "C" fn device_to_host_async(
-    target: HostTarget<'_>,
-    source: u64,
-    bytes: usize,
-    stream: Handle,
-) -> Code {
-    work(|| memory_in(stream), |memory| to_host(memory, target, source, bytes))
+pub(super) extern "C" fn device_to_host_async(target: *mut c_void, source: u64, bytes: usize, stream: Handle) -> Code {
+    let target = Kept::new(target);
+    copy_in(stream, "cuMemcpyDtoHAsync", move |memory| to_host(memory, HostTarget::new(target.get()), source, bytes))
 }
 
 pub(super) extern "C" fn device_to_device(target: u64, source: u64, bytes: usize) -> Code {
-    work(memory, |memory| Ok(memory.copy(target, source, bytes as u64)?))
+    at_once("cuMemcpyDtoD", |memory| Ok(memory.copy(target, source, bytes as u64)?))
 }
 
 pub(super) extern "C" fn device_to_device_async(target: u64, source: u64, bytes: usize, stream: Handle) -> Code {
-    work(|| memory_in(stream), |memory| Ok(memory.copy(target, source, bytes as u64)?))
+    copy_in(stream, "cuMemcpyDtoDAsync", move |memory| Ok(memory.copy(target, source, bytes as u64)?))
 }
 
 pub(super) extern "C" fn copy(target: u64, source: u64, bytes: usize) -> Code {
-    work(memory, |memory| anywhere(memory, target, source, bytes))
+    at_once("cuMemcpy", |memory| anywhere(memory, target, source, bytes))
 }
 
 pub(super) extern "C" fn copy_async(target: u64, source: u64, bytes: usize, stream: Handle) -> Code {
-    work(|| memory_in(stream), |memory| anywhere(memory, target, source, bytes))
+    copy_in(stream, "cuMemcpyAsync", move |memory| anywhere(memory, target, source, bytes))
 }
 
 /// Fills `count` elements, each the bytes of `value`.
@@ -123,27 +123,27 @@ fn fill(memory: &Memory, target: u64, value: &[u8], count: usize) -> Answer<()> 
 }
 
 pub(super) extern "C" fn fill_8(target: u64, value: c_uchar, count: usize) -> Code {
-    work(memory, |memory| fill(memory, target, &value.to_le_bytes(), count))
+    at_once("cuMemsetD8", |memory| fill(memory, target, &value.to_le_bytes(), count))
 }
 
 pub(super) extern "C" fn fill_16(target: u64, value: c_ushort, count: usize) -> Code {
-    work(memory, |memory| fill(memory, target, &value.to_le_bytes(), count))
+    at_once("cuMemsetD16", |memory| fill(memory, target, &value.to_le_bytes(), count))
 }
 
 pub(super) extern "C" fn fill_32(target: u64, value: c_uint, count: usize) -> Code {
-    work(memory, |memory| fill(memory, target, &value.to_le_bytes(), count))
+    at_once("cuMemsetD32", |memory| fill(memory, target, &value.to_le_bytes(), count))
 }
 
 pub(super) extern "C" fn fill_8_async(target: u64, value: c_uchar, count: usize, stream: Handle) -> Code {
-    work(|| memory_in(stream), |memory| fill(memory, target, &value.to_le_bytes(), count))
+    fill_in(stream, "cuMemsetD8Async", move |memory| fill(memory, target, &value.to_le_bytes(), count))
 }
 
 pub(super) extern "C" fn fill_16_async(target: u64, value: c_ushort, count: usize, stream: Handle) -> Code {
-    work(|| memory_in(stream), |memory| fill(memory, target, &value.to_le_bytes(), count))
+    fill_in(stream, "cuMemsetD16Async", move |memory| fill(memory, target, &value.to_le_bytes(), count))
 }
 
 pub(super) extern "C" fn fill_32_async(target: u64, value: c_uint, count: usize, stream: Handle) -> Code {
-    work(|| memory_in(stream), |memory| fill(memory, target, &value.to_le_bytes(), count))
+    fill_in(stream, "cuMemsetD32Async", move |memory| fill(memory, target, &value.to_le_bytes(), count))
 }
 
 /// One side of a `CUDA_MEMCPY2D`.
@@ -195,8 +195,7 @@ impl Side {
     }
 }
 
-fn rows(memory: &Memory, plan: In<Copy2d>) -> Answer<()> {
-    let plan = plan.get()?;
+fn rows(memory: &Memory, plan: &Copy2d) -> Answer<()> {
     for index in 0..plan.height {
         let target = plan.target.row(memory, plan.width_bytes, index)?;
         let source = plan.source.row(memory, plan.width_bytes, index)?;
@@ -206,9 +205,12 @@ fn rows(memory: &Memory, plan: In<Copy2d>) -> Answer<()> {
 }
 
 pub(super) extern "C" fn copy_2d(plan: In<Copy2d>) -> Code {
-    work(memory, |memory| rows(memory, plan))
+    at_once("cuMemcpy2D", |memory| rows(memory, &plan.get()?))
 }
 
 pub(super) extern "C" fn copy_2d_async(plan: In<Copy2d>, stream: Handle) -> Code {
-    work(|| memory_in(stream), |memory| rows(memory, plan))
+    answer(|| {
+        let plan = Kept::new(plan.get()?);
+        enqueue_on_memory(stream, "cuMemcpy2DAsync", NodeKind::Copy, move |memory| rows(memory, &plan.get()))
+    })
 }

@@ -3,8 +3,8 @@
 use std::ffi::c_void;
 
 use super::{
-    context, context_settings, copy, device, event, function, host_memory, launch, memory, module, occupancy, state,
-    stream,
+    capture_calls, context, context_settings, copy, device, event, function, graph, host_memory, launch, memory,
+    module, occupancy, state, stream,
 };
 
 /// The function of that name.
@@ -77,9 +77,16 @@ exports! {
     cuStreamGetFlags => stream::get_flags,
     cuStreamGetPriority => stream::get_priority,
     cuStreamGetCtx => stream::get_context,
-    cuStreamIsCapturing => stream::is_capturing,
     cuStreamAddCallback => stream::add_callback,
     cuLaunchHostFunc => stream::launch_host_function,
+    cuStreamBeginCapture => capture_calls::begin_global,
+    cuStreamBeginCapture_v2 => capture_calls::begin,
+    cuStreamEndCapture => capture_calls::end,
+    cuStreamIsCapturing => capture_calls::is_capturing,
+    cuStreamGetCaptureInfo => capture_calls::get_info,
+    cuStreamGetCaptureInfo_v2 => capture_calls::get_info_v2,
+    cuStreamGetCaptureInfo_v3 => capture_calls::get_info_v3,
+    cuThreadExchangeStreamCaptureMode => capture_calls::exchange_mode,
     cuEventCreate => event::create,
     cuEventDestroy_v2 => event::destroy,
     cuEventRecord => event::record,
@@ -88,6 +95,20 @@ exports! {
     cuEventSynchronize => event::synchronize,
     cuEventElapsedTime => event::elapsed_time,
     cuEventElapsedTime_v2 => event::elapsed_time,
+
+    cuGraphCreate => graph::create,
+    cuGraphDestroy => graph::destroy,
+    cuGraphGetNodes => graph::get_nodes,
+    cuGraphGetRootNodes => graph::get_root_nodes,
+    cuGraphGetEdges => graph::get_edges,
+    cuGraphNodeGetType => graph::node_get_type,
+    cuGraphInstantiate => graph::instantiate_with_log,
+    cuGraphInstantiate_v2 => graph::instantiate_with_log,
+    cuGraphInstantiateWithFlags => graph::instantiate_with_flags,
+    cuGraphInstantiateWithParams => graph::instantiate_with_params,
+    cuGraphExecDestroy => graph::exec_destroy,
+    cuGraphUpload => graph::upload,
+    cuGraphLaunch => graph::launch,
 
     cuMemAlloc_v2 => memory::mem_alloc,
     cuMemAllocAsync => memory::mem_alloc_async,

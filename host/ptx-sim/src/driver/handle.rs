@@ -15,6 +15,9 @@ pub(super) enum Kind {
     Event,
     Module,
     Function,
+    Graph,
+    GraphNode,
+    GraphExec,
 }
 
 impl Kind {
@@ -25,6 +28,9 @@ impl Kind {
             Self::Event => "event",
             Self::Module => "module",
             Self::Function => "function",
+            Self::Graph => "graph",
+            Self::GraphNode => "graph node",
+            Self::GraphExec => "executable graph",
         }
     }
 }
@@ -42,6 +48,11 @@ impl Handle {
     /// `CU_STREAM_LEGACY` and `CU_STREAM_PER_THREAD` of cuda.h.
     pub(super) const LEGACY_STREAM: Self = Self(1);
     pub(super) const PER_THREAD_STREAM: Self = Self(2);
+
+    /// Whether this is the stream that waits for every blocking one.
+    pub(super) fn is_legacy(self) -> bool {
+        self == Self::NULL || self == Self::LEGACY_STREAM
+    }
 
     pub(super) fn new(kind: Kind) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);

@@ -59,6 +59,7 @@ pub(super) extern "C" fn host_alloc(out: Out<*mut c_void>, bytes: usize, flags: 
             return Err(Status::InvalidValue.because(format!("{bytes} bytes of host memory with flags {flags:#x}")));
         }
         let (mut state, context) = with_working_context()?;
+        state.refuse_unsafe("cuMemHostAlloc")?;
         let Some(block) = HostBlock::new(context, bytes, flags) else {
             return Err(Status::OutOfMemory.because(format!("the host has no {bytes} bytes to pin")));
         };
@@ -72,6 +73,7 @@ pub(super) extern "C" fn host_alloc(out: Out<*mut c_void>, bytes: usize, flags: 
 pub(super) extern "C" fn free_host(pointer: *mut c_void) -> Code {
     answer(|| {
         let (mut state, _) = with_working_context()?;
+        state.refuse_unsafe("cuMemFreeHost")?;
         match state.host_blocks.remove(&pointer.addr()) {
             Some(block) => {
                 drop(block);

@@ -9,11 +9,13 @@ use super::{
     abi::In,
     engine,
     function::Function,
+    graph::NodeKind,
     handle::Handle,
     launch_checks::{Bounds, Shape},
     launch_params::Given,
+    queue::enqueue,
     state::State,
-    status::{self, Answer, Code, Status, answer},
+    status::{Answer, Code, Status, answer},
     stream::with_stream,
 };
 use crate::{Fault, FaultKind, Launch, Memory};
@@ -46,20 +48,42 @@ fn run(request: &Request) -> Answer<()> {
     };
     request.shape.check(spec, bounds)?;
     let params = request.given.gather(kernel)?;
-    match execute(&function, &memory, request.shape, &params) {
-        Ok(()) => Ok(()),
-        // The driver's checks and the simulator's should agree; where they do not, nothing has run.
-        Err(fault) if fault.kind == FaultKind::BadLaunch => Err(Status::InvalidValue.because(fault.to_string())),
-        Err(fault) => break_context(context, &fault),
-    }
+    let plan = Plan { handle: request.function, function, memory, shape: request.shape, params };
+    enqueue(request.stream, "cuLaunchKernel", NodeKind::Kernel, move |context| plan.run(context))
 }
 
-fn execute(function: &Function, memory: &Memory, shape: Shape, params: &[u8]) -> Result<(), Box<Fault>> {
-    let launch =
-        Launch::new(&function.kernel, shape.grid, shape.block, params).with_dynamic_shared(shape.dynamic_shared);
-    let report = engine::run(|| crate::launch(&function.instance, memory, &launch))?;
-    engine::count(function.kernel.name(), &report.counters);
-    Ok(())
+/// A launch that passed the checks, to be run once or as often as its graph is.
+struct Plan {
+    handle: Handle,
+    function: Arc<Function>,
+    memory: Arc<Memory>,
+    shape: Shape,
+    params: Vec<u8>,
+}
+
+impl Plan {
+    fn run(&self, context: Handle) -> Answer<()> {
+        // A graph may outlive the module that its kernels are of.
+        State::lock()?.function(self.handle)?;
+        match self.execute() {
+            Ok(()) => Ok(()),
+            // The driver's checks and the simulator's should agree; where they do not, nothing has run.
+            Err(fault) if fault.kind == FaultKind::BadLaunch => Err(Status::InvalidValue.because(fault.to_string())),
+            Err(fault) => {
+                State::lock()?.break_context(context, status_of(fault.kind), fault.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn execute(&self) -> Result<(), Box<Fault>> {
+        let Self { function, shape, .. } = self;
+        let launch = Launch::new(&function.kernel, shape.grid, shape.block, &self.params)
+            .with_dynamic_shared(shape.dynamic_shared);
+        let report = engine::run(|| crate::launch(&function.instance, &self.memory, &launch))?;
+        engine::count(function.kernel.name(), &report.counters);
+        Ok(())
+    }
 }
 
 /// The code that hardware answers; for what hardware would not notice, that of a failed launch.
@@ -71,17 +95,6 @@ fn status_of(kind: FaultKind) -> Status {
         FaultKind::Deadlock | FaultKind::InstructionLimit => Status::LaunchTimeout,
         _ => Status::LaunchFailed,
     }
-}
-
-fn break_context(context: Handle, fault: &Fault) -> Answer<()> {
-    let text = fault.to_string();
-    status::set_fault(Some(text.clone()));
-    let mut state = State::lock()?;
-    if let Some(context) = state.contexts.get_mut(&context) {
-        // The first fault is the cause; another thread's may have come before.
-        context.fault.get_or_insert(status_of(fault.kind).because(text));
-    }
-    Ok(())
 }
 
 pub(super) extern "C" fn launch_kernel(

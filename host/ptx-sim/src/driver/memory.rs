@@ -7,7 +7,7 @@ use super::{
     context::with_working_context,
     engine,
     handle::Handle,
-    state::State,
+    state::{Locked, State},
     status::{Answer, Code, Refused, Status, answer},
     stream::with_stream,
 };
@@ -48,13 +48,25 @@ fn free(state: &mut State, base: u64) -> Answer<()> {
 pub(super) extern "C" fn mem_alloc(out: Out<u64>, bytes: usize) -> Code {
     answer(|| {
         let (mut state, context) = with_working_context()?;
+        state.refuse_unsafe("cuMemAlloc")?;
         allocate(&mut state, context, bytes, &out)
     })
 }
 
+/// The state, with a stream that allocates and frees in its order. Graphs with allocations of their own are not
+/// simulated.
+fn with_allocating_stream(stream: Handle, call: &str) -> Answer<(Locked, Handle)> {
+    let (mut state, context) = with_stream(stream)?;
+    if state.captures(stream, context, call)? {
+        let why = format!("{call} in a stream that captures: graphs with their own allocations are not simulated");
+        return Err(Status::NotSupported.because(why));
+    }
+    Ok((state, context))
+}
+
 pub(super) extern "C" fn mem_alloc_async(out: Out<u64>, bytes: usize, stream: Handle) -> Code {
     answer(|| {
-        let (mut state, context) = with_stream(stream)?;
+        let (mut state, context) = with_allocating_stream(stream, "cuMemAllocAsync")?;
         allocate(&mut state, context, bytes, &out)
     })
 }
@@ -73,6 +85,7 @@ pub(super) extern "C" fn mem_alloc_pitch(
         let row = width.checked_next_multiple_of(PITCH).filter(|row| row.checked_mul(height).is_some());
         let row = row.ok_or_else(|| Status::InvalidValue.because("width times height is too much"))?;
         let (mut state, context) = with_working_context()?;
+        state.refuse_unsafe("cuMemAllocPitch")?;
         pitch.set(row)?;
         allocate(&mut state, context, row * height, &out)
     })
@@ -83,6 +96,7 @@ pub(super) extern "C" fn mem_free(base: u64) -> Code {
         // Freeing waits for the work that may use the memory, as on hardware.
         let _turn = engine::turn();
         let (mut state, _) = with_working_context()?;
+        state.refuse_unsafe("cuMemFree")?;
         free(&mut state, base)
     })
 }
@@ -90,7 +104,7 @@ pub(super) extern "C" fn mem_free(base: u64) -> Code {
 pub(super) extern "C" fn mem_free_async(base: u64, stream: Handle) -> Code {
     answer(|| {
         let _turn = engine::turn();
-        let (mut state, _) = with_stream(stream)?;
+        let (mut state, _) = with_allocating_stream(stream, "cuMemFreeAsync")?;
         free(&mut state, base)
     })
 }

@@ -10,6 +10,8 @@
 
 mod abi;
 mod attributes;
+mod capture;
+mod capture_calls;
 mod context;
 mod context_settings;
 mod copy;
@@ -18,6 +20,7 @@ mod engine;
 mod event;
 mod exports;
 mod function;
+mod graph;
 mod handle;
 mod host_memory;
 mod jit;
@@ -27,6 +30,7 @@ mod launch_params;
 mod memory;
 mod module;
 mod occupancy;
+mod queue;
 mod state;
 mod status;
 mod stream;

@@ -28,7 +28,8 @@ pub(super) struct LoadedModule {
 }
 
 fn load(out: &Out<Handle>, image: &[u8], file_name: &str, options: &Options) -> Answer<()> {
-    let (state, context) = with_working_context()?;
+    let (mut state, context) = with_working_context()?;
+    state.refuse_unsafe("loading a module")?;
     let (spec, memory) = (state.spec, Arc::clone(&state.memory));
     drop(state); // parsing takes its time
     let start = Instant::now();
@@ -104,6 +105,7 @@ pub(super) extern "C" fn unload(handle: Handle) -> Code {
         // A launch of another thread may be using the variables.
         let _turn = engine::turn();
         let (mut state, _) = with_working_context()?;
+        state.refuse_unsafe("cuModuleUnload")?;
         let module = state.modules.remove(&handle).ok_or_else(|| handle.stale(Kind::Module))?;
         state.functions.retain(|_, function| function.module != handle);
         state.release(module.instance);

@@ -6,10 +6,12 @@ use std::{
 };
 
 use super::{
+    capture::Captures,
     context::Context,
     device::{self, Spec},
     event::Event,
     function::Function,
+    graph::{Graph, GraphExec},
     handle::{Handle, Kind},
     host_memory::HostBlock,
     module::LoadedModule,
@@ -28,6 +30,9 @@ pub(super) struct State {
     pub(super) events: HashMap<Handle, Event>,
     pub(super) modules: HashMap<Handle, LoadedModule>,
     pub(super) functions: HashMap<Handle, Arc<Function>>,
+    pub(super) captures: Captures,
+    pub(super) graphs: HashMap<Handle, Graph>,
+    pub(super) graph_execs: HashMap<Handle, GraphExec>,
     /// Device allocations: base and owner.
     pub(super) allocations: HashMap<u64, Handle>,
     /// Pinned host memory by its address.
@@ -86,6 +91,9 @@ impl State {
             events: HashMap::new(),
             modules: HashMap::new(),
             functions: HashMap::new(),
+            captures: Captures::default(),
+            graphs: HashMap::new(),
+            graph_execs: HashMap::new(),
             allocations: HashMap::new(),
             host_blocks: HashMap::new(),
         }
@@ -108,6 +116,9 @@ impl State {
     pub(super) fn clear_context(&mut self, context: Handle) {
         self.streams.retain(|_, stream| stream.context != context);
         self.events.retain(|_, event| event.context != context);
+        self.graphs.retain(|_, graph| graph.context != context);
+        self.graph_execs.retain(|_, exec| exec.context != context);
+        self.captures.forget_context(context);
         self.functions.retain(|_, function| function.context != context);
         self.host_blocks.retain(|_, block| block.context != context);
         let gone: HashSet<u64> =

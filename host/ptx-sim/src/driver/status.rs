@@ -25,6 +25,7 @@ pub(super) enum Status {
     InvalidPtx = 218,
     FileNotFound = 301,
     InvalidHandle = 400,
+    IllegalState = 401,
     NotFound = 500,
     IllegalAddress = 700,
     LaunchTimeout = 702,
@@ -33,6 +34,15 @@ pub(super) enum Status {
     MisalignedAddress = 716,
     LaunchFailed = 719,
     NotSupported = 801,
+    CaptureUnsupported = 900,
+    CaptureInvalidated = 901,
+    CaptureMerge = 902,
+    CaptureUnmatched = 903,
+    CaptureUnjoined = 904,
+    CaptureIsolation = 905,
+    CaptureImplicit = 906,
+    CapturedEvent = 907,
+    CaptureWrongThread = 908,
     Unknown = 999,
 }
 
