@@ -270,7 +270,8 @@ fn atomics_of_all_blocks_add_up() {
     let counters = rig.run(50, 96).unwrap();
     assert_eq!(rig.words(), [4800, 95, 3 * 4800, 0]);
     assert_eq!((counters.atomics, counters.blocks), (4 * 4800, 50));
-    let cas = Rig::new("", "setp.eq.u32 %p1, %r0, 0;\natom.global.cas.b32 %r4, [%l0], 0xA5A5A5A5, %r0;", 4);
+    let cas = Rig::new("", "setp.eq.u32 %p1, %r0, 0;\natom.global.cas.b32 %r4, [%l0], 7, %r0;", 4);
+    cas.memory.fill(cas.out, 4, &7_u32.to_le_bytes()).unwrap();
     assert_eq!(cas.result(1, 32), [0], "the first lane wins");
 }
 

@@ -163,6 +163,13 @@ fn local_range(
     Ok(start..start + width)
 }
 
+/// The word of [`Warp::local_written`] with the bits of `width` bytes at `at` of a lane, and these bits. The
+/// access is aligned, so that they all lie in one word.
+fn local_bits(cx: &Context<'_>, lane: usize, at: u64, width: usize) -> (usize, u64) {
+    let words = (cx.grid.program.local_bytes as usize).div_ceil(64);
+    (lane * words + at as usize / 64, u64::MAX >> (64 - width) << (at % 64))
+}
+
 fn load_local(
     warp: &Warp,
     cx: &mut Context<'_>,
@@ -174,6 +181,14 @@ fn load_local(
     traffic::local(cx, warp.pc, mask, at, width);
     for lane in lanes_of(mask) {
         let range = local_range(warp, cx, lane, at[lane], width)?;
+        let (word, bits) = local_bits(cx, lane, at[lane], width);
+        let missing = bits & !warp.local_written[word];
+        if missing != 0 && cx.grid.launch.checks.init {
+            let bad = at[lane] / 64 * 64 + u64::from(missing.trailing_zeros());
+            let explanation = format!("byte {bad} of this thread's local memory was never written");
+            let who = Who::access(warp.index, lane, at[lane], width);
+            return Err(cx.fault(FaultKind::Uninitialised, warp.pc, who, explanation));
+        }
         stage[lane * width..(lane + 1) * width].copy_from_slice(&warp.local[range]);
     }
     Ok(())
@@ -314,6 +329,8 @@ fn store_local(
     traffic::local(cx, warp.pc, mask, at, width);
     for lane in lanes_of(mask) {
         let range = local_range(warp, cx, lane, at[lane], width)?;
+        let (word, bits) = local_bits(cx, lane, at[lane], width);
+        warp.local_written[word] |= bits;
         warp.local[range].copy_from_slice(&stage[lane * width..(lane + 1) * width]);
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::access::{addresses, by_space};
 use super::context::{Context, Stopped};
 use super::float::{canonical32, flush32};
-use super::global::{lookup, misaligned, out_of_bounds};
+use super::global::{Read, initialised, lookup, misaligned, out_of_bounds};
 use super::lanes::{LANES, lanes_of};
 use super::shared::{outside, race};
 use super::traffic;
@@ -151,7 +151,8 @@ fn in_global(
     let Some((found, offset)) = lookup(cx, warp.pc, at, width) else {
         return Err(out_of_bounds(cx, warp, warp.pc, lane, at, width));
     };
-    let (target, _) = found.writable(offset);
+    initialised(cx, warp, warp.pc, lane, Read { found, offset, len: width })?;
+    let target = found.writable(offset, width);
     // The bytes lie in the allocation and in one chunk; chunks and bases are aligned to 256 bytes, so that
     // `target` is aligned as the address is.
     let old = if wide {

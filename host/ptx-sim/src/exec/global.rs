@@ -80,6 +80,42 @@ pub(crate) fn misaligned(cx: &Context<'_>, warp: &Warp, pc: usize, lane: usize, 
     cx.fault(FaultKind::Misaligned, pc, Who::access(warp.index, lane, address, len), explanation)
 }
 
+/// A read of bytes that nobody has written: `bad` is the offset of the first of them in `found`.
+#[cold]
+fn uninitialised(cx: &Context<'_>, warp: &Warp, pc: usize, lane: usize, read: Read<'_>, bad: u64) -> Stopped {
+    let Read { found, offset, len } = read;
+    let explanation = format!(
+        "byte {bad} of the allocation of {} bytes at {:#x} was never written, by the host or by a kernel",
+        found.size, found.base
+    );
+    cx.fault(FaultKind::Uninitialised, pc, Who::access(warp.index, lane, found.base + offset, len), explanation)
+}
+
+/// Bytes that are about to be read: `len` of them at `offset` of `found`.
+#[derive(Clone, Copy)]
+pub(crate) struct Read<'a> {
+    pub(crate) found: &'a Allocation,
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+}
+
+/// Stops a read of one lane where the bytes were never written.
+#[inline(always)]
+pub(crate) fn initialised(
+    cx: &Context<'_>,
+    warp: &Warp,
+    pc: usize,
+    lane: usize,
+    read: Read<'_>,
+) -> Result<(), Stopped> {
+    if cx.grid.launch.checks.init
+        && let Some(bad) = read.found.unwritten(read.offset, read.len)
+    {
+        return Err(uninitialised(cx, warp, pc, lane, read, bad));
+    }
+    Ok(())
+}
+
 /// Reads the bytes of one lane at any alignment.
 pub(crate) fn read_lane(
     warp: &Warp,
@@ -91,6 +127,7 @@ pub(crate) fn read_lane(
 ) -> Result<(), Stopped> {
     match lookup(cx, pc, address, out.len()) {
         Some((found, offset)) => {
+            initialised(cx, warp, pc, lane, Read { found, offset, len: out.len() })?;
             found.read(offset, out);
             Ok(())
         }
@@ -113,12 +150,20 @@ pub(crate) fn load(
         match pattern(mask, addresses, width) {
             Pattern::Contiguous => {
                 if let Some((found, offset)) = lookup(cx, pc, first, LANES * width) {
+                    if cx.grid.launch.checks.init
+                        && let Some(bad) = found.unwritten(offset, LANES * width)
+                    {
+                        let lane = (bad - offset) as usize / width;
+                        let read = Read { found, offset: offset + (lane * width) as u64, len: width };
+                        return Err(uninitialised(cx, warp, pc, lane, read, bad));
+                    }
                     found.read(offset, &mut stage[..LANES * width]);
                     return Ok(());
                 }
             }
             Pattern::Uniform => {
                 if let Some((found, offset)) = lookup(cx, pc, first, width) {
+                    initialised(cx, warp, pc, 0, Read { found, offset, len: width })?;
                     found.read(offset, &mut stage[..width]);
                     repeat(stage, width);
                     return Ok(());
@@ -135,6 +180,7 @@ pub(crate) fn load(
         let Some((found, offset)) = lookup(cx, pc, address, width) else {
             return Err(out_of_bounds(cx, warp, pc, lane, address, width));
         };
+        initialised(cx, warp, pc, lane, Read { found, offset, len: width })?;
         found.read(offset, &mut stage[lane * width..(lane + 1) * width]);
     }
     Ok(())

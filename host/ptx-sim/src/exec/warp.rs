@@ -56,6 +56,8 @@ pub(crate) struct Warp {
     pub(crate) carry: u32,
     pub(crate) copies: Copies,
     pub(crate) local: Vec<u8>,
+    /// A bit for each byte of local memory: was it written? Each lane's begin with a word.
+    pub(crate) local_written: Vec<u64>,
     /// PTX operations executed so far.
     pub(crate) steps: u64,
     pub(crate) waiting: Option<Waiting>,
@@ -87,6 +89,8 @@ impl Warp {
         self.copies.clear();
         self.local.clear();
         self.local.resize(program.local_bytes as usize * 32, POISON);
+        self.local_written.clear();
+        self.local_written.resize((program.local_bytes as usize).div_ceil(64) * 32, 0);
         self.steps = 0;
         self.waiting = None;
         self.parked.clear();

@@ -4,6 +4,7 @@
 //! and a base mixed up with another all leave every live allocation. Untouched memory costs nothing.
 
 mod allocation;
+mod chunk;
 mod view;
 
 use std::collections::BTreeMap;
@@ -204,7 +205,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Copies `bytes` bytes inside the device; the ranges may overlap.
+    /// Copies `bytes` bytes inside the device; the ranges may overlap. What was never written in the source
+    /// counts as never written in the target.
     pub fn copy(&self, target: u64, source: u64, bytes: u64) -> Result<(), MemoryError> {
         if bytes == 0 {
             return Ok(());
@@ -218,8 +220,7 @@ impl Memory {
             let index = if target > source { steps - 1 - step } else { step };
             let start = index * buffer.len() as u64;
             let length = (bytes - start).min(buffer.len() as u64) as usize;
-            from.read(from_offset + start, &mut buffer[..length]);
-            to.write(to_offset + start, &buffer[..length]);
+            to.take(to_offset + start, &from, from_offset + start, &mut buffer[..length]);
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -10,6 +12,15 @@ fn untouched_memory_reads_as_poison_and_costs_nothing() {
     memory.write(base + (20 << 30) - 2, &[1, 2, 3, 4]).unwrap();
     memory.read(base + (20 << 30) - 3, &mut out).unwrap();
     assert_eq!(out, [POISON, 1, 2, 3, 4]);
+}
+
+/// Which of the `bytes` bytes at `address` count as written, asked byte by byte and for all at once.
+fn written(memory: &Memory, address: u64, bytes: usize) -> Vec<bool> {
+    let (found, offset) = memory.range(address, bytes as u64).unwrap();
+    let each: Vec<bool> = (0..bytes as u64).map(|at| found.unwritten(offset + at, 1).is_none()).collect();
+    let first = each.iter().position(|written| !written).map(|at| offset + at as u64);
+    assert_eq!(found.unwritten(offset, bytes), first);
+    each
 }
 
 #[test]
@@ -74,4 +85,72 @@ fn copies_may_overlap_both_ways_and_fills_repeat() {
     let mut out = [0; 8];
     memory.read(base, &mut out).unwrap();
     assert_eq!(out, [POISON, 1, 2, 1, 2, 1, POISON, POISON]);
+}
+
+/// One step of a host that writes, fills and copies at places around the end of a chunk.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Write { at: usize, bytes: usize },
+    Fill { at: usize, bytes: usize },
+    Copy { to: usize, from: usize, bytes: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let place = || prop_oneof![0..300_usize, 65_400..65_700_usize, 131_000..131_200_usize];
+    let bytes = || prop_oneof![1..70_usize, 1..300_usize, Just(65_536), Just(70_000)];
+    prop_oneof![
+        (place(), bytes()).prop_map(|(at, bytes)| Step::Write { at, bytes }),
+        (place(), bytes()).prop_map(|(at, bytes)| Step::Fill { at, bytes }),
+        (place(), place(), bytes()).prop_map(|(to, from, bytes)| Step::Copy { to, from, bytes }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Bytes and bits are those of an array of options, whatever is written, filled and copied over itself.
+    #[test]
+    fn written_bytes_are_known_one_by_one(steps in prop::collection::vec(step(), 1..12)) {
+        const SIZE: usize = 210_000;
+        let memory = Memory::new();
+        let base = memory.alloc(SIZE as u64).unwrap();
+        let mut model = vec![None; SIZE];
+        for (number, step) in steps.into_iter().enumerate() {
+            let value = number as u8;
+            match step {
+                Step::Write { at, bytes } => {
+                    memory.write(base + at as u64, &vec![value; bytes]).unwrap();
+                    model[at..at + bytes].fill(Some(value));
+                }
+                Step::Fill { at, bytes } => {
+                    memory.fill(base + at as u64, bytes as u64, &[value]).unwrap();
+                    model[at..at + bytes].fill(Some(value));
+                }
+                Step::Copy { to, from, bytes } => {
+                    memory.copy(base + to as u64, base + from as u64, bytes as u64).unwrap();
+                    model.copy_within(from..from + bytes, to);
+                }
+            }
+        }
+        let mut found = vec![0; SIZE];
+        memory.read(base, &mut found).unwrap();
+        let bits = written(&memory, base, SIZE);
+        for at in 0..SIZE {
+            prop_assert_eq!(bits[at].then_some(found[at]), model[at], "byte {}", at);
+            prop_assert!(bits[at] || found[at] == POISON, "byte {} is not written and holds {}", at, found[at]);
+        }
+    }
+}
+
+#[test]
+fn a_bit_for_each_byte_of_the_chunks_that_are_used() {
+    let memory = Memory::new();
+    let base = memory.alloc(40 << 30).unwrap();
+    memory.write(base + (39 << 30), &[1]).unwrap();
+    memory.fill(base + 5, 1 << 20, &[1]).unwrap();
+    let (found, _) = memory.range(base, 1).unwrap();
+    assert_eq!(found.shadow_bytes(), 18 * (1 << 16) / 8, "1 MiB in 17 chunks, and one far away");
+    // Copies of what was never written back nothing.
+    memory.copy(base + (10 << 30), base + (20 << 30), 1 << 30).unwrap();
+    assert_eq!(found.shadow_bytes(), 18 * (1 << 16) / 8);
 }

@@ -1,7 +1,7 @@
 //! Small kernels made from a few lines, run on values.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use ptx_sim::{Counters, Fault, Instance, Launch, LoadError, Memory, Module, Schedule, launch};
+use ptx_sim::{Checks, Counters, Fault, Instance, Launch, LoadError, Memory, Module, Schedule, launch};
 
 /// A module with one kernel `k` of parameters `params` (PTX text) and the given module-level and body text.
 pub(crate) fn module(globals: &str, params: &str, body: &str) -> String {
@@ -32,6 +32,7 @@ pub(crate) struct Rig {
     pub(crate) out: u64,
     pub(crate) out_bytes: usize,
     pub(crate) schedule: Schedule,
+    pub(crate) checks: Checks,
     pub(crate) dynamic_shared: u32,
     pub(crate) instruction_limit: u64,
 }
@@ -52,6 +53,7 @@ impl Rig {
             out,
             out_bytes,
             schedule: Schedule::Late,
+            checks: Checks::ALL,
             dynamic_shared: 0,
             instruction_limit,
         }
@@ -63,6 +65,7 @@ impl Rig {
         let mut request = Launch::new(kernel, [blocks, 1, 1], [threads, 1, 1], &params);
         request = request.with_schedule(self.schedule).with_dynamic_shared(self.dynamic_shared);
         request.instruction_limit = self.instruction_limit;
+        request.checks = self.checks;
         launch(&self.instance, &self.memory, &request).map(|report| report.counters)
     }
 
