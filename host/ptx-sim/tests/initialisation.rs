@@ -109,3 +109,77 @@ fn each_thread_has_local_memory_of_its_own_to_write() {
     assert_eq!(Rig::new("", over, 4).fault(1, 32).kind, FaultKind::OutOfBounds);
     Rig::new("", &over.replace("+16", "+8"), 4).run(1, 32).unwrap();
 }
+
+/// The register that a body reads too early, and the thread.
+fn undefined(body: &str) -> (String, Option<[u32; 3]>) {
+    let fault = Rig::new("", body, 256).fault(1, 64);
+    assert_eq!(fault.kind, FaultKind::Uninitialised, "{fault}");
+    let mut lax = Rig::new("", body, 256);
+    lax.checks = Checks { init: false, ..Checks::ALL };
+    lax.run(1, 64).unwrap_or_else(|fault| panic!("{fault}"));
+    let name = fault.explanation.split_once("register ").unwrap().1.split_once(',').unwrap().0.to_owned();
+    (name, fault.thread)
+}
+
+fn clean(body: &str) {
+    Rig::new("", body, 256).run(1, 64).unwrap_or_else(|fault| panic!("{fault}\n{body}"));
+}
+
+#[test]
+fn registers_read_before_they_are_written_are_named() {
+    let first = Some([0, 0, 0]);
+    for (body, name) in [
+        ("add.u32 %r1, %r2, 1;", "%r2"),
+        ("add.u64 %l1, %l2, 1;", "%l2"),
+        ("cvt.u32.u16 %r1, %h3;", "%h3"),
+        ("st.global.v2.u32 [%l0], {%r0, %r7};", "%r7"),
+        ("cvta.to.global.u64 %l1, %l9;", "%l9"),
+        ("@%p3 add.u32 %r1, %r0, 1;", "%p3"),
+        ("@!%p3 bra END;\nEND:", "%p3"),
+        ("selp.u32 %r1, 1, 2, %p4;", "%p4"),
+        ("and.pred %p1, %p5, %p5;", "%p5"),
+        ("shfl.sync.idx.b32 %r1, %r8, 0, 31, -1;", "%r8"),
+        (".reg .f32 %sum;\nadd.f32 %sum, %sum, 0f3F800000;", "%sum"),
+        // Moves hand on what they have; the read of the copy is what counts.
+        ("mov.u32 %r1, %r2;\nmov.u32 %r3, %r1;\nadd.u32 %r4, %r3, 1;", "%r3"),
+        ("mov.b64 %l1, {%r0, %r2};\nadd.u64 %l2, %l1, 1;", "%l1"),
+    ] {
+        assert_eq!(undefined(body), (name.to_owned(), first), "{body}");
+    }
+    let address = Rig::new("", "ld.global.u32 %r1, [%l9];", 4).fault(1, 1);
+    assert!(address.kind == FaultKind::Uninitialised && address.explanation.contains("%l9"), "{address}");
+}
+
+#[test]
+fn a_register_is_defined_in_the_lanes_that_wrote_it() {
+    // Under a guard, on one side of a branch, in a loop that some threads never enter.
+    let guarded =
+        |guard: &str| format!("setp.lt.u32 %p1, %r0, 40;\n@%p1 mov.u32 %r1, 5;\n{guard} add.u32 %r2, %r1, 1;");
+    clean(&guarded("@%p1"));
+    assert_eq!(undefined(&guarded("")), ("%r1".to_owned(), Some([40, 0, 0])));
+    let branch = |fix: &str| {
+        format!(
+            "setp.lt.u32 %p1, %r0, 7;\n{fix}\n@%p1 bra SKIP;\nmov.u32 %r1, 5;\nSKIP:\n@%p1 bra END;\nadd.u32 %r2, %r1, 1;\nEND:\n\
+             {}",
+            if fix.is_empty() { "" } else { "add.u32 %r3, %r1, %r1;" }
+        )
+    };
+    clean(&branch(""));
+    clean(&branch("mov.u32 %r1, 0;"));
+    assert_eq!(undefined(&branch("mov.pred %p1, %p1;")), ("%r1".to_owned(), Some([0, 0, 0])));
+    let round = "mov.u32 %r2, %r0;\nAGAIN:\nsetp.eq.u32 %p1, %r2, 0;\n@%p1 bra END;\nmov.u32 %r1, %r2;\nsub.u32 %r2, %r2, 1;\n\
+                 bra AGAIN;\nEND:\nsetp.ne.u32 %p2, %r0, 0;";
+    clean(&format!("{round}\n@%p2 add.u32 %r3, %r1, 1;"));
+    assert_eq!(undefined(&format!("{round}\nadd.u32 %r3, %r1, 1;")), ("%r1".to_owned(), Some([0, 0, 0])));
+}
+
+#[test]
+fn values_that_nobody_looks_at_may_stay_undefined() {
+    clean("mov.u32 %r1, %r2;\nmov.b64 %l1, {%r0, %r3};\nmov.b64 {%r4, %r5}, %l2;");
+    // A selection takes one of the two.
+    let select = |p: &str| format!("setp.{p}.u32 %p1, %r0, 0;\nselp.u32 %r1, %r0, %r2, %p1;\nadd.u32 %r3, %r1, 1;");
+    clean(&select("ge"));
+    assert_eq!(undefined(&select("ne")), ("%r1".to_owned(), Some([0, 0, 0])));
+    // Overwritten before it is read.
+    clean("mov.u32 %r1, %r2;\nmov.u32 %r1, 7;\nadd.u32 %r3, %r1, 1;");
+}

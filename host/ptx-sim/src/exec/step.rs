@@ -7,7 +7,7 @@ use super::lanes::{ALL, LANES};
 use super::special::special;
 use super::turns::{arrive, branch_table, left, too_long};
 use super::warp::{Stop, Warp};
-use super::{access, atomic, bits, convert, float, integer, issue, matrix};
+use super::{access, atomic, bits, convert, float, integer, issue, matrix, turns};
 use crate::fault::FaultKind;
 use crate::ir::op::{Op, Reg};
 use crate::ir::types::Space;
@@ -293,6 +293,12 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::CopyAsync { .. } => issue::copy_async(warp, cx, active, op)?,
         Op::CopyCommit => warp.copies.commit(active),
         Op::CopyWait { pending, all } => copies::wait(warp, cx, active, pending, all)?,
+        Op::Defined { p, name } => {
+            let undefined = active & !files.pred(p);
+            if undefined != 0 && cx.grid.launch.checks.init {
+                return Err(turns::undefined(warp, cx, undefined, name));
+            }
+        }
         Op::Fence | Op::Hint => {}
         // The loop itself takes these.
         Op::Join

@@ -56,6 +56,14 @@ pub(super) fn left(warp: &mut Warp, cx: &Context<'_>) -> Result<Stop, Stopped> {
     Err(cx.fault(FaultKind::Divergence, pc, Who::warp(warp.index), explanation))
 }
 
+/// Lanes `lanes` are about to read a register that they never wrote.
+#[cold]
+pub(super) fn undefined(warp: &Warp, cx: &Context<'_>, lanes: u32, name: u32) -> Stopped {
+    let register = &cx.grid.program.register_names[name as usize];
+    let explanation = format!("the thread reads register {register}, which it has not written");
+    cx.fault(FaultKind::Uninitialised, warp.pc, Who::lane(warp.index, lanes.trailing_zeros() as usize), explanation)
+}
+
 #[cold]
 pub(super) fn too_long(warp: &Warp, cx: &Context<'_>, limit: u64) -> Stopped {
     let explanation = format!("a warp has executed {limit} instructions; a loop that never ends?");

@@ -2,10 +2,12 @@
 //!
 //! The way of a kernel: syntax tree → [`lower`] (names become virtual registers, mnemonics become [`op::Op`])
 //! → [`flow`] (basic blocks, put in the order that makes lanes meet again) → [`registers`] (virtual registers
-//! become slots of a small file). Nothing that the text says is left to be looked up when it runs.
+//! become slots of a small file; those that may be read too early are watched, see `defined`). Nothing that the text says is left to be looked up when it runs.
 
+mod defined;
 pub(crate) mod flow;
 mod kinds;
+mod liveness;
 pub(crate) mod lower;
 pub(crate) mod op;
 pub(crate) mod registers;
@@ -69,4 +71,6 @@ pub(crate) struct Program {
     pub(crate) order_matters: bool,
     /// Branch tables of `brx.idx`: places in `code`.
     pub(crate) tables: Vec<Vec<u32>>,
+    /// Names of the registers that are watched because they may be read before they are written.
+    pub(crate) register_names: Vec<String>,
 }

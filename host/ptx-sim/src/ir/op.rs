@@ -377,6 +377,12 @@ pub(crate) enum Op {
         pending: u32,
         all: bool,
     },
+    /// Stops lanes in which `p` is false: they are about to read a register that they have not written. `name`
+    /// is its place in [`super::Program::register_names`].
+    Defined {
+        p: Reg,
+        name: u32,
+    },
     /// A place where lanes can meet again.
     Join,
     Jump {

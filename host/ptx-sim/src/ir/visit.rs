@@ -249,6 +249,7 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
             v.read(W32, [source_bytes]);
             v.read(Pred, [ignore]);
         }
+        Op::Defined { p, .. } => v.read(Pred, [p]),
         Op::BranchTable { index, .. } => v.read(W32, [index]),
         Op::Fence
         | Op::Hint

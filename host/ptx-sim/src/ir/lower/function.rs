@@ -24,6 +24,8 @@ pub(crate) struct Lowered {
     pub(crate) constants: Constants,
     /// Virtual registers of each file.
     pub(crate) registers: [u32; 3],
+    /// Names in the text of those that have one.
+    pub(crate) names: HashMap<(File, u32), String>,
     /// Place in `code` of each label.
     pub(crate) labels: Vec<u32>,
     pub(crate) tables: Vec<Vec<u32>>,
@@ -54,6 +56,7 @@ pub(crate) fn lower_entry<'a>(
         dynamic_slots: HashMap::new(),
         dynamic_align: 16,
         next: [0; 3],
+        names: Vec::new(),
         labels: Vec::new(),
         label_lines: Vec::new(),
         tables: Vec::new(),
@@ -100,6 +103,7 @@ impl<'a> Lowerer<'_, 'a> {
             pool: self.pool,
             constants: self.constants,
             registers: self.next,
+            names: self.names.into_iter().map(|(file, reg, name)| ((file, reg.0), name.to_owned())).collect(),
             labels,
             tables: self.tables,
             params,
@@ -203,6 +207,7 @@ impl<'a> Lowerer<'_, 'a> {
             Some(count) => self.scopes.define_family(registers.name, ty, count),
             None => {
                 let reg = self.fresh(ty.file());
+                self.names.push((ty.file(), reg, registers.name));
                 self.scopes.define(registers.name, Symbol::Register(reg, ty))
             }
         };

@@ -51,6 +51,8 @@ struct Lowerer<'t, 'a> {
     dynamic_align: u64,
     /// Virtual registers handed out in each file.
     next: [u32; 3],
+    /// What the text calls them.
+    names: Vec<(File, Reg, &'a str)>,
     /// Position in `code` of each label.
     labels: Vec<Option<u32>>,
     label_lines: Vec<u32>,

@@ -9,10 +9,11 @@ use crate::ptx::ast::{Address, Operand};
 
 impl<'a> Lowerer<'_, 'a> {
     pub(super) fn find(&mut self, name: &'a str) -> Result<Symbol> {
-        let next = &mut self.next;
+        let (next, names) = (&mut self.next, &mut self.names);
         let fresh = |ty: Type| {
             let next = &mut next[ty.file() as usize];
             *next += 1;
+            names.push((ty.file(), Reg(*next - 1), name));
             Reg(*next - 1)
         };
         if let Some(symbol) = self.scopes.find(name, fresh) {

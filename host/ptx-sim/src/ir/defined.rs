@@ -1,0 +1,181 @@
+//! Registers that may be read before they are written, and the operations that watch them.
+//!
+//! A thread's registers hold nothing when it starts. Data flow proves for nearly all of them that no path reads
+//! them first, and these cost nothing. Each of the others gets a predicate that says in which lanes it is
+//! defined: false at the entry, set with every write, looked at before every read ([`Op::Defined`]).
+//!
+//! Moves hand an undefined value on and are no reads yet: compilers make them where paths meet or vectors are
+//! put together, for values that nobody looks at afterwards.
+
+use std::collections::HashMap;
+
+use super::liveness::{Liveness, Numbering};
+use super::lower::Lowered;
+use super::op::{Guard, Op, Reg};
+use super::types::{File, Logic};
+use super::visit::{Role, visit};
+use super::{Inst, Origin};
+
+/// The registers that `inst` reads and writes, constants left out.
+fn uses(inst: &Inst, pool: &mut [Reg], numbering: &Numbering) -> (Vec<usize>, Vec<usize>) {
+    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+    let mut inst = *inst;
+    visit(&mut inst, pool, |reg, file, role| {
+        let list = if role == Role::Read { &mut reads } else { &mut writes };
+        list.extend(numbering.of(*reg, file));
+    });
+    (reads, writes)
+}
+
+/// Whether an operation only hands values on.
+fn moves(op: &Op) -> bool {
+    matches!(op, Op::Mov { .. } | Op::Pack { .. } | Op::Unpack { .. } | Op::Select { .. } | Op::PredMov { .. })
+}
+
+/// The code with its watching operations while it is put together.
+struct Watch<'l> {
+    lowered: &'l mut Lowered,
+    numbering: Numbering,
+    /// The predicate of each register that is watched.
+    defined: HashMap<usize, Reg>,
+    names: Vec<String>,
+    code: Vec<Inst>,
+    origins: Vec<Origin>,
+}
+
+/// Puts the watching operations into laid-out code. Returns the names that [`Op::Defined`] has numbers of.
+pub(super) fn instrument(lowered: &mut Lowered) -> Vec<String> {
+    let numbering = Numbering::new(lowered);
+    let mut watched = Liveness::new(lowered, &numbering).at_entry;
+    let mut list: Vec<usize> = watched.members().collect();
+    if list.is_empty() {
+        return Vec::new();
+    }
+    // What a watched register may be moved to has to be watched too.
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for inst in lowered.code.iter().filter(|inst| moves(&inst.op)) {
+            let (reads, writes) = uses(inst, &mut lowered.pool, &numbering);
+            if reads.iter().any(|number| watched.contains(*number)) {
+                for number in writes.into_iter().filter(|number| !watched.contains(*number)).collect::<Vec<_>>() {
+                    watched.insert(number);
+                    list.push(number);
+                    changed = true;
+                }
+            }
+        }
+    }
+    let mut watch =
+        Watch { lowered, numbering, defined: HashMap::new(), names: Vec::new(), code: Vec::new(), origins: Vec::new() };
+    for number in list {
+        let predicate = watch.fresh();
+        watch.defined.insert(number, predicate);
+    }
+    watch.run();
+    watch.names
+}
+
+impl Watch<'_> {
+    fn fresh(&mut self) -> Reg {
+        let next = &mut self.lowered.registers[File::Pred as usize];
+        *next += 1;
+        Reg(*next - 1)
+    }
+
+    /// Puts `op` in front of the operation that stood at `at`.
+    fn put(&mut self, at: usize, op: Op, guard: Guard) {
+        self.code.push(Inst { op, guard });
+        self.origins.push(Origin { class: None, ..self.lowered.origins[at].clone() });
+    }
+
+    fn run(&mut self) {
+        let mut predicates: Vec<Reg> = self.defined.values().copied().collect();
+        predicates.sort_unstable_by_key(|reg| reg.0);
+        for d in predicates {
+            self.put(0, Op::PredConst { d, value: false }, Guard::ALWAYS);
+        }
+        let mut places = Vec::with_capacity(self.lowered.code.len());
+        for at in 0..self.lowered.code.len() {
+            places.push(self.code.len() as u32);
+            let inst = self.lowered.code[at];
+            self.watch(at, inst);
+            self.code.push(inst);
+            self.origins.push(self.lowered.origins[at].clone());
+        }
+        for inst in &mut self.code {
+            if let Op::Jump { target } | Op::Branch { target } = &mut inst.op {
+                *target = places[*target as usize];
+            }
+        }
+        for table in &mut self.lowered.tables {
+            table.iter_mut().for_each(|target| *target = places[*target as usize]);
+        }
+        self.lowered.code = std::mem::take(&mut self.code);
+        self.lowered.origins = std::mem::take(&mut self.origins);
+    }
+
+    /// What goes in front of `inst`. Its writes are noted before it runs: nothing comes in between.
+    fn watch(&mut self, at: usize, inst: Inst) {
+        let (mut reads, writes) = uses(&inst, &mut self.lowered.pool, &self.numbering);
+        let guard = self.numbering.of(inst.guard.pred, File::Pred);
+        if let Some(guard) = guard {
+            // Every lane reads the guard, and only then knows whether it reads the rest.
+            self.check(at, guard, Guard::ALWAYS);
+        }
+        if let Op::Select { d, a, b, p, wide } = inst.op {
+            let file = if wide { File::W64 } else { File::W32 };
+            return self.select(at, inst.guard, [d, a, b].map(|reg| self.numbering.of(reg, file)), p);
+        }
+        reads.sort_unstable();
+        reads.dedup();
+        let handed_on = moves(&inst.op);
+        if !handed_on {
+            for number in reads.iter().filter(|number| Some(**number) != guard) {
+                self.check(at, *number, inst.guard);
+            }
+        }
+        let value = reads.iter().filter_map(|number| self.defined.get(number).copied()).collect::<Vec<_>>();
+        for d in writes.iter().filter_map(|number| self.defined.get(number).copied()).collect::<Vec<_>>() {
+            match value[..] {
+                [first, ref rest @ ..] if handed_on => {
+                    self.put(at, Op::PredMov { d, a: first, negated: false }, inst.guard);
+                    for b in rest {
+                        self.put(at, Op::PredLogic { op: Logic::And, d, a: d, b: *b }, inst.guard);
+                    }
+                }
+                _ => self.put(at, Op::PredConst { d, value: true }, inst.guard),
+            }
+        }
+    }
+
+    /// Looks at the register of that number, where it is watched.
+    fn check(&mut self, at: usize, number: usize, guard: Guard) {
+        let Some(p) = self.defined.get(&number).copied() else { return };
+        let (reg, file) = self.numbering.register(number);
+        let name = self.lowered.names.get(&(file, reg.0)).cloned();
+        let name = name.unwrap_or_else(|| "of an intermediate result".to_owned());
+        let index = self.names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.names.push(name);
+            self.names.len() - 1
+        });
+        self.put(at, Op::Defined { p, name: index as u32 }, guard);
+    }
+
+    /// A selection hands on the one value that it takes.
+    fn select(&mut self, at: usize, guard: Guard, [d, a, b]: [Option<usize>; 3], p: Reg) {
+        if let Some(number) = self.numbering.of(p, File::Pred) {
+            self.check(at, number, guard);
+        }
+        let Some(d) = d.and_then(|number| self.defined.get(&number).copied()) else { return };
+        let sides = [a, b].map(|side| side.and_then(|number| self.defined.get(&number).copied()));
+        let [taken, other] = sides.map(|side| (side, self.fresh()));
+        for ((side, chosen), negated) in [(taken, false), (other, true)] {
+            self.put(at, Op::PredMov { d: chosen, a: p, negated }, guard);
+            if let Some(side) = side {
+                self.put(at, Op::PredLogic { op: Logic::And, d: chosen, a: chosen, b: side }, guard);
+            }
+        }
+        self.put(at, Op::PredLogic { op: Logic::Or, d, a: taken.1, b: other.1 }, guard);
+    }
+}
