@@ -120,7 +120,7 @@ fn operations_of_warps_refuse_what_they_would_not_do() {
         // The other layout is another product.
         "mma.sync.aligned.m16n8k32.col.row.s32.s8.s8.s32 {%r0,%r1,%r2,%r3}, {%r0,%r1,%r2,%r3}, {%r4,%r5}, \
          {%r0,%r1,%r2,%r3};",
-        "mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%r0,%r1}, {%r2}, {%r3}, {%r0,%r1};",
+        "mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%r0,%r1}, %r2, {%r3}, {%r0,%r1};",
         "mma.sync.aligned.m16n8k32.row.col.s32.s4.s4.s32 {%r0,%r1,%r2,%r3}, {%r0,%r1}, {%r4}, {%r0,%r1,%r2,%r3};",
     ]);
     all_loaded(&[

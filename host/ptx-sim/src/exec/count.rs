@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::context::{Executed, Grid};
 use super::traffic::Moved;
 use crate::counters::{Counters, Way};
-use crate::ir::op::{MatrixKind, Op};
+use crate::ir::matrix::{Matrix, Sum};
+use crate::ir::op::Op;
 use crate::profile::Row;
 
 /// What the workers have counted over their blocks, for each place of the code.
@@ -34,8 +35,8 @@ impl Tally {
 /// How an operation goes to memory.
 fn way(op: &Op) -> Option<Way> {
     match op {
-        Op::Load { .. } | Op::LoadMatrix { .. } => Some(Way::Load),
-        Op::Store { .. } => Some(Way::Store),
+        Op::Load { .. } | Op::Matrix(Matrix::Load { .. }) => Some(Way::Load),
+        Op::Store { .. } | Op::Matrix(Matrix::Store { .. }) => Some(Way::Store),
         Op::Atomic { d, .. } => Some(if d.is_none() { Way::Reduction } else { Way::Atomic }),
         Op::CopyAsync { .. } => Some(Way::Copy),
         _ => None,
@@ -50,9 +51,8 @@ struct Product {
 
 /// What one warp does with a matrix product.
 fn product(op: &Op) -> Option<Product> {
-    let Op::Mma { kind, .. } = op else { return None };
-    let (MatrixKind::Int8 { k, .. } | MatrixKind::F16 { k } | MatrixKind::BF16 { k }) = kind;
-    Some(Product { integer: matches!(kind, MatrixKind::Int8 { .. }), macs: 16 * 8 * u64::from(*k) })
+    let Op::Matrix(Matrix::Multiply { product, .. }) = op else { return None };
+    Some(Product { integer: product.sum == Sum::S32, macs: product.macs() })
 }
 
 /// The counters of a launch over `blocks` blocks, and what each instruction did.

@@ -114,21 +114,6 @@ fn readable(
     }
 }
 
-/// Reads one row of a matrix.
-#[inline(always)]
-pub(crate) fn read_row(
-    warp: &Warp,
-    cx: &mut Context<'_>,
-    pc: usize,
-    lane: usize,
-    at: u64,
-) -> Result<[u8; 16], Stopped> {
-    let place = readable(warp, cx, pc, lane, at, 16)?;
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&cx.shared[place..place + 16]);
-    Ok(bytes)
-}
-
 /// Stores `width` bytes for each lane of `mask`; of lanes that share an address the highest wins.
 pub(crate) fn store(
     warp: &Warp,

@@ -278,18 +278,7 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
             return group(warp, cx, active, op, mask);
         }
         Op::WarpSync { mask } => return collective::warp_sync(warp, cx, active, mask),
-        Op::Mma { kind, regs } => {
-            if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
-                return Ok(Gate::Shut);
-            }
-            matrix::mma(warp, cx, kind, regs)?;
-        }
-        Op::LoadMatrix { transposed, regs, addr } => {
-            if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
-                return Ok(Gate::Shut);
-            }
-            matrix::load_matrix(warp, cx, transposed, regs, addr)?;
-        }
+        Op::Matrix(ref op) => return matrix::matrix(warp, cx, active, op),
         Op::CopyAsync { .. } => issue::copy_async(warp, cx, active, op)?,
         Op::CopyCommit => warp.copies.commit(active),
         Op::CopyWait { pending, all } => copies::wait(warp, cx, active, pending, all)?,

@@ -55,14 +55,6 @@ pub(crate) fn shared(cx: &mut Context<'_>, pc: usize, mask: u32, addresses: &Lan
     }
 }
 
-/// Counts `ldmatrix` or `stmatrix` of `matrices` matrices: lane 8 j + i has the address of row i of matrix j.
-#[inline(always)]
-pub(crate) fn matrices(cx: &mut Context<'_>, pc: usize, addresses: &Lanes64, matrices: usize) {
-    let rows = if matrices >= 4 { ALL } else { (1 << (8 * matrices)) - 1 };
-    // A row is 16 bytes, so that a matrix is a phase of eight lanes.
-    shared(cx, pc, rows, addresses, 16);
-}
-
 /// Counts an access of `width` bytes a lane to local memory. Words of the same place lie side by side for
 /// the 32 lanes, so that lanes that agree on a place touch 128 bytes in a row.
 pub(crate) fn local(cx: &mut Context<'_>, pc: usize, mask: u32, addresses: &Lanes64, width: usize) {

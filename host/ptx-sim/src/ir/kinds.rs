@@ -184,17 +184,6 @@ pub(crate) enum BarrierKind {
     RedOr,
 }
 
-/// The element types of a matrix product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum MatrixKind {
-    /// m16n8k32 (k = 32) or m16n8k16 (k = 16), int8 operands of either sign, int32 accumulators.
-    Int8 { k: u8, a_signed: bool, b_signed: bool, saturate: bool },
-    /// m16n8k16 (k = 16) or m16n8k8 (k = 8), f16 operands, f32 accumulators.
-    F16 { k: u8 },
-    /// m16n8k16 (k = 16) or m16n8k8 (k = 8), bf16 operands, f32 accumulators.
-    BF16 { k: u8 },
-}
-
 /// `testp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FloatTest {

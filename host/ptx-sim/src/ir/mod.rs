@@ -9,6 +9,7 @@ pub(crate) mod flow;
 mod kinds;
 mod liveness;
 pub(crate) mod lower;
+pub(crate) mod matrix;
 pub(crate) mod op;
 pub(crate) mod registers;
 pub(crate) mod types;

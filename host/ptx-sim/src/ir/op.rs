@@ -1,6 +1,7 @@
 //! The closed set of operations.
 
 pub(crate) use super::kinds::*;
+use super::matrix::Matrix;
 use super::types::{Compare, FloatKind, IntKind, Logic, Round, Space, Type, Width};
 
 /// A register: virtual while a kernel is lowered, a slot of its file once it is ready to run.
@@ -353,16 +354,8 @@ pub(crate) enum Op {
     Fence,
     /// A hint: its operands were checked when it was decoded, and nothing happens.
     Hint,
-    /// d, a, b and c of one `mma`, in this order.
-    Mma {
-        kind: MatrixKind,
-        regs: List,
-    },
-    LoadMatrix {
-        transposed: bool,
-        regs: List,
-        addr: Addr,
-    },
+    /// Matrix products, and moves of their fragments.
+    Matrix(Matrix),
     /// `source_bytes` and `ignore` may be [`Reg::NONE`].
     CopyAsync {
         bytes: u8,

@@ -28,13 +28,13 @@ fn of_float(kind: FloatKind) -> File {
     if kind == FloatKind::F64 { File::W64 } else { File::W32 }
 }
 
-struct Visitor<'p, F> {
+pub(super) struct Visitor<'p, F> {
     pool: &'p mut [Reg],
     found: F,
 }
 
 impl<F: FnMut(&mut Reg, File, Role)> Visitor<'_, F> {
-    fn read<const N: usize>(&mut self, file: File, regs: [&mut Reg; N]) {
+    pub(super) fn read<const N: usize>(&mut self, file: File, regs: [&mut Reg; N]) {
         for reg in regs {
             if !reg.is_none() {
                 (self.found)(reg, file, Role::Read);
@@ -42,19 +42,19 @@ impl<F: FnMut(&mut Reg, File, Role)> Visitor<'_, F> {
         }
     }
 
-    fn write(&mut self, file: File, reg: &mut Reg) {
+    pub(super) fn write(&mut self, file: File, reg: &mut Reg) {
         if !reg.is_none() {
             (self.found)(reg, file, Role::Write);
         }
     }
 
-    fn list(&mut self, list: List, file: File, role: Role) {
+    pub(super) fn list(&mut self, list: List, file: File, role: Role) {
         for reg in &mut self.pool[list.start as usize..(list.start + list.len) as usize] {
             (self.found)(reg, file, role);
         }
     }
 
-    fn addr(&mut self, addr: &mut Addr) {
+    pub(super) fn addr(&mut self, addr: &mut Addr) {
         self.read(of_wide(addr.wide), [&mut addr.base]);
     }
 }
@@ -235,14 +235,7 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
             v.read(Pred, [p]);
             v.write(if *kind == super::op::BarrierKind::RedPopc { W32 } else { Pred }, d);
         }
-        Op::Mma { regs, .. } => {
-            v.list(List { start: regs.start + 4, len: regs.len - 4 }, W32, Role::Read);
-            v.list(List { start: regs.start, len: 4 }, W32, Role::Write);
-        }
-        Op::LoadMatrix { regs, addr, .. } => {
-            v.addr(addr);
-            v.list(*regs, W32, Role::Write);
-        }
+        Op::Matrix(matrix) => matrix.visit(&mut v),
         Op::CopyAsync { target, source, source_bytes, ignore, .. } => {
             v.addr(target);
             v.addr(source);

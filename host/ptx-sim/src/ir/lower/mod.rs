@@ -14,6 +14,7 @@ mod mov;
 mod operand;
 mod scope;
 mod sync;
+mod target;
 mod variables;
 mod warp;
 

@@ -1,0 +1,36 @@
+//! Matrix products and the moves of their fragments.
+
+mod dense;
+mod formats;
+mod fragments;
+mod moves;
+mod multiply;
+
+use super::collective::{self, Gate};
+use super::context::{Context, Stopped, Who};
+use super::lanes::ALL;
+use super::warp::Warp;
+use crate::fault::FaultKind;
+use crate::ir::matrix::Matrix;
+
+/// Runs one operation on matrices, for which all threads of the warp have to be here.
+#[inline(never)]
+pub(super) fn matrix(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Matrix) -> Result<Gate, Stopped> {
+    if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
+        return Ok(Gate::Shut);
+    }
+    if warp.live != ALL {
+        let explanation = "threads of the warp have exited or do not exist; this needs all 32".to_owned();
+        return Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation));
+    }
+    match *op {
+        Matrix::Multiply { product, regs } => {
+            let pool = &cx.grid.program.pool[regs.start as usize..(regs.start + regs.len) as usize];
+            multiply::multiply(warp, product, pool);
+        }
+        Matrix::Load { transposed, space, regs, addr } => moves::load(warp, cx, transposed, space, regs, addr)?,
+        Matrix::Store { transposed, space, regs, addr } => moves::store(warp, cx, transposed, space, regs, addr)?,
+        Matrix::Transpose { d, a } => moves::transpose(warp, d, a),
+    }
+    Ok(Gate::Open)
+}
