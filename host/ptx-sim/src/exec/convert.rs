@@ -1,7 +1,7 @@
 //! Conversions on all lanes.
 
 use super::float::{canonical32, flush32, saturate32};
-use super::half::{Narrow, bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16, f64_to_bf16, f64_to_f16};
+use super::half::{Narrow, bf16_to_f32, f16_to_f32, f64_to_bf16, f64_to_f16};
 use super::lanes::{Files, LANES};
 use crate::ir::op::{Convert, FloatMode, Reg};
 use crate::ir::types::{File, FloatKind, Round, Type, Width};
@@ -239,19 +239,4 @@ fn float_to_float(
         };
     }
     put(files, if to == FloatKind::F64 { Width::W64 } else { Width::W32 }, mask, d, &out);
-}
-
-/// Two f32 into one pair, `high` in the upper half.
-pub(super) fn pack(to: FloatKind, round: Round, relu: bool, high: u32, low: u32) -> u32 {
-    let half = |bits: u32| {
-        let value = f32::from_bits(bits);
-        let value = if relu && !value.is_nan() && value.is_sign_negative() { 0.0 } else { value };
-        match (to, round) {
-            (FloatKind::F16 | FloatKind::F16x2, Round::Zero) => f64_to_f16(f64::from(value), Narrow::Zero),
-            (FloatKind::F16 | FloatKind::F16x2, _) => f32_to_f16(value),
-            (_, Round::Zero) => f64_to_bf16(f64::from(value), Narrow::Zero),
-            _ => f32_to_bf16(value),
-        }
-    };
-    u32::from(half(high)) << 16 | u32::from(half(low))
 }

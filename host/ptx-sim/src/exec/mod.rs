@@ -16,6 +16,7 @@ mod integer;
 mod issue;
 mod lanes;
 mod matrix;
+mod narrow;
 mod race;
 mod selection;
 mod shared;

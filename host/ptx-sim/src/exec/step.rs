@@ -7,7 +7,7 @@ use super::lanes::{ALL, LANES};
 use super::special::special;
 use super::turns::{arrive, branch_table, left, too_long};
 use super::warp::{Stop, Warp};
-use super::{access, atomic, bits, convert, float, integer, issue, matrix, turns};
+use super::{access, atomic, bits, convert, float, integer, issue, matrix, narrow, turns};
 use crate::fault::FaultKind;
 use crate::ir::op::{Op, Reg};
 use crate::ir::types::Space;
@@ -256,9 +256,7 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::Float1 { op, kind, mode, d, a } => float::float1(files, op, kind, mode, active, d, a),
         Op::Fma { kind, mode, d, a, b, c } => float::fma(files, kind, mode, active, [d, a, b, c]),
         Op::Convert { how, reg, d, a } => convert::convert(files, how, reg, active, d, a),
-        Op::ConvertPack { to, round, relu, d, a, b } => {
-            files.map2_32(active, [d, a, b], |a, b| convert::pack(to, round, relu, a, b));
-        }
+        Op::Narrow(ref op) => narrow::narrow(files, active, op),
         Op::ToGeneric { space, d, a } => files.map1_64(active, d, a, |a| a.wrapping_add(window(space))),
         Op::FromGeneric { space, d, a } => files.map1_64(active, d, a, |a| a.wrapping_sub(window(space))),
         Op::IsSpace { space, d, a } => {

@@ -10,6 +10,7 @@ mod kinds;
 mod liveness;
 pub(crate) mod lower;
 pub(crate) mod matrix;
+pub(crate) mod narrow;
 pub(crate) mod op;
 pub(crate) mod registers;
 pub(crate) mod types;

@@ -2,7 +2,8 @@
 
 pub(crate) use super::kinds::*;
 use super::matrix::Matrix;
-use super::types::{Compare, FloatKind, IntKind, Logic, Round, Space, Type, Width};
+use super::narrow::Narrow;
+use super::types::{Compare, FloatKind, IntKind, Logic, Space, Type, Width};
 
 /// A register: virtual while a kernel is lowered, a slot of its file once it is ready to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -255,15 +256,8 @@ pub(crate) enum Op {
         d: Reg,
         a: Reg,
     },
-    /// `cvt.rn.f16x2.f32 d, a, b` and its like: `a` into the high half.
-    ConvertPack {
-        to: FloatKind,
-        round: Round,
-        relu: bool,
-        d: Reg,
-        a: Reg,
-        b: Reg,
-    },
+    /// Conversions to and from the types of tensor cores, and into pairs.
+    Narrow(Narrow),
     /// From a state space's own address to a generic one.
     ToGeneric {
         space: Space,

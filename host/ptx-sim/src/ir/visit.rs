@@ -179,10 +179,7 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
             v.read(from, [a]);
             v.write(to, d);
         }
-        Op::ConvertPack { d, a, b, .. } => {
-            v.read(W32, [a, b]);
-            v.write(W32, d);
-        }
+        Op::Narrow(narrow) => narrow.visit(&mut v),
         Op::ToGeneric { d, a, .. } | Op::FromGeneric { d, a, .. } => {
             v.read(W64, [a]);
             v.write(W64, d);

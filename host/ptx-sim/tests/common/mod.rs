@@ -1,12 +1,14 @@
 //! Small kernels made from a few lines, run on values.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod tensor;
+
 use ptx_sim::{Checks, Counters, Fault, Instance, Launch, LoadError, Memory, Module, Schedule, launch};
 
 /// A module with one kernel `k` of parameters `params` (PTX text) and the given module-level and body text.
 pub(crate) fn module(globals: &str, params: &str, body: &str) -> String {
     format!(
-        ".version 8.0\n.target sm_80\n.address_size 64\n{globals}\n.visible .entry k({params})\n{{\n\
+        ".version 8.7\n.target sm_90\n.address_size 64\n{globals}\n.visible .entry k({params})\n{{\n\
          .reg .pred %p<16>;\n.reg .b16 %h<16>;\n.reg .b32 %r<64>;\n.reg .b64 %l<32>;\n{body}\nret;\n}}\n"
     )
 }

@@ -4,7 +4,7 @@ use crate::exec::half::bf16_to_f32;
 use crate::ir::matrix::Element;
 
 /// e4m3: bias 7, no infinity, NaN is the greatest magnitude only.
-const fn e4m3(bits: u8) -> f32 {
+pub(in crate::exec) const fn e4m3(bits: u8) -> f32 {
     let (exponent, mantissa) = (bits >> 3 & 15, bits & 7);
     if bits & 0x7F == 0x7F {
         return f32::NAN;
@@ -13,7 +13,7 @@ const fn e4m3(bits: u8) -> f32 {
 }
 
 /// e5m2: bias 15, with infinity and NaN as in IEEE 754.
-const fn e5m2(bits: u8) -> f32 {
+pub(in crate::exec) const fn e5m2(bits: u8) -> f32 {
     let (exponent, mantissa) = (bits >> 2 & 31, bits & 3);
     match (exponent, mantissa) {
         (31, 0) => signed(bits, f32::INFINITY),

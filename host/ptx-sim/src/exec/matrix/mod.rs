@@ -6,6 +6,8 @@ mod fragments;
 mod moves;
 mod multiply;
 
+pub(super) use formats::{e4m3 as e4m3_value, e5m2 as e5m2_value};
+
 use super::collective::{self, Gate};
 use super::context::{Context, Stopped, Who};
 use super::lanes::ALL;

@@ -34,14 +34,14 @@ impl<'a> Lowerer<'_, 'a> {
     }
 
     fn cvt(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        if self.narrow(mods, operands)? {
+            return Ok(());
+        }
         let to_integer = mods.maybe(&TO_INTEGER);
         let to_float = mods.maybe(&TO_FLOAT);
         let mode = FloatMode { flush: mods.take("ftz"), saturate: mods.take("sat"), relu: mods.take("relu") };
         let (to, from) = (mods.ty()?, mods.ty()?);
         self.check_modes(mods, to, from, mode)?;
-        if matches!(to, Type::F16x2 | Type::BF16x2) {
-            return self.cvt_pack(mods, to, from, to_float, mode, operands);
-        }
         let how = self.conversion(mods, to, from, to_integer, to_float, mode)?;
         self.count(operands, 2..=2)?;
         let (d, declared) = self.wide_dst(&operands[0], to)?;
@@ -131,30 +131,6 @@ impl<'a> Lowerer<'_, 'a> {
             return mods.error(".relu does not go with this conversion");
         }
         Ok(Convert::FloatToFloat { from, to, round: to_float, integral: false, mode })
-    }
-
-    fn cvt_pack(
-        &mut self,
-        mods: &Mods<'_>,
-        to: Type,
-        from: Type,
-        round: Option<Round>,
-        mode: FloatMode,
-        operands: &[Operand<'a>],
-    ) -> Result<()> {
-        let round = match round {
-            Some(round @ (Round::NearestEven | Round::Zero)) if from == Type::F32 => round,
-            _ => return mods.error("two .f32 sources and .rn or .rz are needed"),
-        };
-        if mode.flush || mode.saturate {
-            return mods.error(".ftz and .sat are not supported here");
-        }
-        self.count(operands, 3..=3)?;
-        let d = self.dst(&operands[0], to)?;
-        let (a, b) = (self.src(&operands[1], Type::F32)?, self.src(&operands[2], Type::F32)?);
-        let to = if to == Type::F16x2 { FloatKind::F16 } else { FloatKind::BF16 };
-        self.emit(Op::ConvertPack { to, round, relu: mode.relu, d, a, b });
-        Ok(())
     }
 
     fn cvta(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {

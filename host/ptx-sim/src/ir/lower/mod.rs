@@ -11,6 +11,7 @@ mod matrix;
 mod memory;
 mod mods;
 mod mov;
+mod narrow;
 mod operand;
 mod scope;
 mod sync;
