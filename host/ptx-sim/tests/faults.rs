@@ -56,7 +56,8 @@ fn shared_memory_ends_where_it_was_asked_to_end() {
 /// Each thread stores its index, then reads its neighbour's from the other warp, then writes again.
 fn exchange(first: &str, second: &str) -> Rig {
     let body = format!(
-        "mov.u32 %r1, own;\nshl.b32 %r2, %r0, 2;\nadd.u32 %r3, %r1, %r2;\nst.shared.u32 [%r3], %r0;\n{first}\n\
+        "mov.u32 %r1, own;\nshl.b32 %r2, %r0, 2;\nadd.u32 %r3, %r1, %r2;\nst.shared.u32 [%r3], 0;\nbar.sync 0;\n\
+         st.shared.u32 [%r3], %r0;\n{first}\n\
          xor.b32 %r4, %r2, 128;\nadd.u32 %r4, %r1, %r4;\nld.shared.u32 %r5, [%r4];\n{second}\nst.shared.u32 [%r3], %r5;\n\
          cvt.u64.u32 %l1, %r2;\nadd.u64 %l1, %l0, %l1;\nst.global.u32 [%l1], %r5;"
     );
@@ -69,12 +70,17 @@ fn a_dropped_barrier_is_a_race_under_every_schedule() {
     let expected: Vec<u32> = (0..64).map(|thread| thread ^ 32).collect();
     assert_eq!(sound.result(1, 64), expected);
     for seed in 0..8 {
-        for (first, second, words) in [("", "bar.sync 0;", ["wrote", "read"]), ("bar.sync 0;", "", ["read", "wrote"])] {
+        for (first, second, words) in
+            [("", "bar.sync 0;", ["written", "read"]), ("bar.sync 0;", "", ["read", "written"])]
+        {
             let mut rig = exchange(first, second);
             rig.schedule = if seed == 0 { Schedule::Late } else { Schedule::Random(seed) };
             let fault = rig.fault(1, 64);
             assert_eq!(fault.kind, FaultKind::SharedRace, "{fault}");
             assert!(words.iter().any(|word| fault.explanation.contains(word)), "{fault}");
+            let other = fault.other.as_ref().expect("a race has two sides");
+            assert_ne!(other.warp, fault.warp, "{fault}");
+            assert!(other.instruction.contains(".shared.u32"), "{fault}");
         }
         let mut rig = exchange("bar.sync 0;", "bar.sync 0;");
         rig.schedule = Schedule::Random(seed);
@@ -94,9 +100,14 @@ fn bytes_of_one_word_do_not_race_and_equal_stores_are_harmless() {
 }
 
 #[test]
-fn shared_memory_starts_as_poison() {
-    let body = "mov.u32 %r1, own;\nld.shared.u32 %r2, [%r1];\nst.global.u32 [%l0], %r2;";
-    assert_eq!(Rig::new(".shared .align 4 .b8 own[4];", body, 4).result(1, 1), [0xA5A5_A5A5]);
+fn shared_memory_starts_as_poison_that_nobody_may_read() {
+    let body = "mov.u32 %r1, own;\nst.shared.u16 [%r1], 1;\nld.shared.u32 %r2, [%r1];\nst.global.u32 [%l0], %r2;";
+    let mut rig = Rig::new(".shared .align 4 .b8 own[4];", body, 4);
+    let fault = rig.fault(1, 1);
+    assert_eq!((fault.kind, fault.size, fault.ptx_line), (FaultKind::Uninitialised, Some(4), 15), "{fault}");
+    assert!(fault.explanation.contains("byte 2 of this block's shared memory"), "{fault}");
+    rig.checks.init = false;
+    assert_eq!(rig.result(1, 1), [0xA5A5_0001]);
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn copies_land_when_they_are_waited_for_and_not_before() {
 
 #[test]
 fn a_copy_into_what_others_still_read_is_a_race() {
-    let body = "mov.u32 %r1, own;\nld.shared.u32 %r2, [%r1];\nmov.u64 %l3, table;\nsetp.ne.u32 %p1, %r0, 32;\n\
+    let body = "mov.u32 %r1, own;\nst.shared.u32 [%r1], 0;\nbar.sync 0;\nld.shared.u32 %r2, [%r1];\nmov.u64 %l3, table;\nsetp.ne.u32 %p1, %r0, 32;\n\
                 @%p1 bra END;\ncp.async.ca.shared.global [%r1], [%l3], 4;\nEND:\ncp.async.wait_all;";
     let rig = Rig::new(".shared .align 16 .b8 own[16];\n.global .align 4 .u32 table[1] = {5};", body, 4);
     assert_eq!(rig.fault(1, 64).kind, FaultKind::SharedRace);
@@ -264,7 +264,7 @@ fn matrix_loads_follow_the_map_and_its_transpose() {
 #[test]
 fn atomics_of_all_blocks_add_up() {
     let body = "atom.global.add.u32 %r1, [%l0], 1;\nred.relaxed.gpu.global.add.u64 [%l0+8], 3;\nred.global.max.s32 [%l0+4], %r0;\n\
-                mov.u32 %r2, own;\natom.shared.add.u32 %r3, [%r2], 1;";
+                mov.u32 %r2, own;\nst.shared.u32 [%r2], 0;\nbar.sync 0;\natom.shared.add.u32 %r3, [%r2], 1;";
     let rig = Rig::new(".shared .align 4 .b8 own[4];", body, 16);
     rig.memory.fill(rig.out, 16, &[0]).unwrap();
     let counters = rig.run(50, 96).unwrap();
@@ -278,7 +278,7 @@ fn atomics_of_all_blocks_add_up() {
 #[test]
 fn generic_addresses_reach_their_windows() {
     let body = ".local .align 4 .b8 mine[8];\nmov.u32 %r1, own;\ncvt.u64.u32 %l2, %r1;\ncvta.shared.u64 %l2, %l2;\n\
-                st.u32 [%l2], 5;\nisspacep.shared %p1, %l2;\nisspacep.global %p2, %l2;\nmov.u64 %l3, mine;\ncvta.local.u64 %l3, %l3;\n\
+                st.u32 [%l2], 5;\nbar.warp.sync -1;\nisspacep.shared %p1, %l2;\nisspacep.global %p2, %l2;\nmov.u64 %l3, mine;\ncvta.local.u64 %l3, %l3;\n\
                 st.u32 [%l3+4], %r0;\nld.u32 %r2, [%l3+4];\nld.shared.u32 %r3, [%r1];\nadd.u32 %r4, %r2, %r3;\n\
                 @!%p1 add.u32 %r4, %r4, 1000;\n@%p2 add.u32 %r4, %r4, 2000;\ncvta.global.u64 %l0, %l0;";
     let body = format!("{body}\n{}", STORE.replace("st.global", "st"));
@@ -290,7 +290,7 @@ fn generic_addresses_reach_their_windows() {
 fn lanes_and_warps_that_spin_on_each_other_get_their_turn() {
     for (threads, setter) in [(32, 31), (64, 63)] {
         let body = format!(
-            "mov.u32 %r2, own;\nsetp.eq.u32 %p1, %r0, {setter};\n@%p1 bra SET;\nSPIN:\nld.volatile.shared.u32 %r4, [%r2];\n\
+            "mov.u32 %r2, own;\nst.shared.u32 [%r2], 0;\nbar.sync 0;\nsetp.eq.u32 %p1, %r0, {setter};\n@%p1 bra SET;\nSPIN:\nld.volatile.shared.u32 %r4, [%r2];\n\
              setp.ne.u32 %p2, %r4, 1;\n@%p2 bra SPIN;\nbra END;\nSET:\nmov.u32 %r4, 1;\nst.volatile.shared.u32 [%r2], %r4;\nEND:\n{STORE}"
         );
         let words = Rig::new(".shared .align 4 .b8 own[4];", &body, 256).result(1, threads);

@@ -3,7 +3,7 @@
 use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped, WINDOW, Who};
 use super::global::{self, Stage, misaligned};
 use super::lanes::{LANES, Lanes64, lanes_of};
-use super::shared;
+use super::shared::{self, Manner};
 use super::traffic;
 use super::warp::Warp;
 use crate::fault::FaultKind;
@@ -79,14 +79,10 @@ pub(super) fn load(
     let width = usize::from(access.bytes) * regs.len as usize;
     let mut stage: Stage = [0; LANES * 32];
     let at = addresses(warp, addr);
-    if access.strong && access.space != Space::Global {
-        // Flags in shared memory order warps in a way that barrier intervals do not see.
-        cx.race.give_up();
-    }
     match access.space {
         Space::Global => global::load(warp, cx, mask, &at, width, &mut stage)?,
-        Space::Shared => shared::load(warp, cx, mask, &at, width, &mut stage)?,
-        space => load_elsewhere(warp, cx, mask, space, &at, width, &mut stage)?,
+        Space::Shared => shared::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,
+        _ => load_elsewhere(warp, cx, mask, access, &at, width, &mut stage)?,
     }
     let bytes = usize::from(access.bytes);
     for index in 0..regs.len as usize {
@@ -101,16 +97,16 @@ fn load_elsewhere(
     warp: &Warp,
     cx: &mut Context<'_>,
     mask: u32,
-    space: Space,
+    access: Access,
     at: &Lanes64,
     width: usize,
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
-    match space {
+    match access.space {
         Space::Param => load_param(warp, cx, mask, at, width, stage),
         Space::Local => load_local(warp, cx, mask, at, width, stage),
         _ => by_space(mask, at, |space, mask, at| match space {
-            Space::Shared => shared::load(warp, cx, mask, at, width, stage),
+            Space::Shared => shared::load(warp, cx, mask, at, Manner::of(access), width, stage),
             Space::Param => load_param(warp, cx, mask, at, width, stage),
             Space::Local => load_local(warp, cx, mask, at, width, stage),
             _ => global::load(warp, cx, mask, at, width, stage),
@@ -275,13 +271,10 @@ pub(super) fn store(
         }
     }
     let at = addresses(warp, addr);
-    if access.strong && access.space != Space::Global {
-        cx.race.give_up();
-    }
     match access.space {
         Space::Global => global::store(warp, cx, mask, &at, width, &stage),
-        Space::Shared => shared::store(warp, cx, mask, &at, width, &stage),
-        space => store_elsewhere(warp, cx, mask, space, &at, width, &stage),
+        Space::Shared => shared::store(warp, cx, mask, &at, Manner::of(access), width, &stage),
+        _ => store_elsewhere(warp, cx, mask, access, &at, width, &stage),
     }
 }
 
@@ -298,16 +291,16 @@ fn store_elsewhere(
     warp: &mut Warp,
     cx: &mut Context<'_>,
     mask: u32,
-    space: Space,
+    access: Access,
     at: &Lanes64,
     width: usize,
     stage: &Stage,
 ) -> Result<(), Stopped> {
-    if space == Space::Local {
+    if access.space == Space::Local {
         return store_local(warp, cx, mask, at, width, stage);
     }
     by_space(mask, at, |space, mask, at| match space {
-        Space::Shared => shared::store(warp, cx, mask, at, width, stage),
+        Space::Shared => shared::store(warp, cx, mask, at, Manner::of(access), width, stage),
         Space::Local => store_local(warp, cx, mask, at, width, stage),
         Space::Param => {
             let lane = mask.trailing_zeros() as usize;

@@ -7,7 +7,7 @@ use super::context::{Context, Stopped};
 use super::float::{canonical32, flush32};
 use super::global::{Read, initialised, lookup, misaligned, out_of_bounds};
 use super::lanes::{LANES, lanes_of};
-use super::shared::{outside, race};
+use super::shared;
 use super::traffic;
 use super::warp::Warp;
 use crate::ir::op::{Addr, Atomic, Op};
@@ -70,7 +70,7 @@ fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3]) -> u64 {
 }
 
 pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) -> Result<(), Stopped> {
-    let Op::Atomic { op, ty, space, d, addr, b, c } = *op else { return Ok(()) };
+    let Op::Atomic { op, ty, space, order, d, addr, b, c } = *op else { return Ok(()) };
     let wide = ty.file() == File::W64;
     let operand = |reg: crate::ir::op::Reg, lane: usize| match () {
         () if reg.is_none() => 0,
@@ -92,9 +92,12 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
         for lane in lanes_of(mask) {
             let change = |value: u64| combine(op, ty, space, [value, first[lane], second[lane]]);
             old[lane] = match space {
-                Space::Shared => in_shared(warp, cx, lane, at[lane], wide, change)?,
+                Space::Shared => shared::update(warp, cx, (lane, mask), at[lane], width, order, change)?,
                 _ => in_global(warp, cx, lane, at[lane], wide, change)?,
             };
+        }
+        if space == Space::Shared && order.release {
+            cx.order.advance(warp.agent);
         }
         Ok(())
     };
@@ -110,30 +113,6 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
         }
     }
     Ok(())
-}
-
-fn in_shared(
-    warp: &Warp,
-    cx: &mut Context<'_>,
-    lane: usize,
-    at: u64,
-    wide: bool,
-    change: impl Fn(u64) -> u64,
-) -> Result<u64, Stopped> {
-    let width = if wide { 8 } else { 4 };
-    if !at.is_multiple_of(width as u64) {
-        return Err(misaligned(cx, warp, warp.pc, lane, at, width));
-    }
-    let Some(place) = cx.shared_place(at, width) else { return Err(outside(cx, warp, warp.pc, lane, at, width)) };
-    if let Some(found) = cx.race.in_flight(place, width) {
-        return Err(race(cx, warp, warp.pc, lane, found, width));
-    }
-    // Atomics of several warps do not race with each other, so they leave no tags.
-    let mut bytes = [0; 8];
-    bytes[..width].copy_from_slice(&cx.shared[place..place + width]);
-    let old = u64::from_le_bytes(bytes);
-    cx.shared[place..place + width].copy_from_slice(&change(old).to_le_bytes()[..width]);
-    Ok(old)
 }
 
 fn in_global(

@@ -2,6 +2,7 @@
 
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, LANES};
+use super::order::Clock;
 use super::step::Version;
 use super::warp::{Stop, Waiting, Warp};
 use crate::fault::FaultKind;
@@ -19,11 +20,11 @@ pub(crate) fn run_block(
     let count = grid.threads.div_ceil(32) as usize;
     warps.resize_with(count, Warp::default);
     for (index, warp) in warps.iter_mut().enumerate() {
-        warp.reset(index as u32, grid.threads, grid.program, &grid.constants);
+        warp.reset((cx.agent(cx.rank, index as u32), index as u32), grid.threads, grid.program, &grid.constants);
     }
     let mut order: Vec<usize> = (0..count).collect();
     let mut round = 0_u64;
-    let mut arrived: [Vec<(usize, Waiting)>; 16] = Default::default();
+    let mut arrived: [Vec<Arrival>; 16] = Default::default();
     loop {
         arrange(&mut order, grid.launch.schedule, number, round);
         let mut ran = false;
@@ -35,9 +36,10 @@ pub(crate) fn run_block(
             ran = true;
             while version.run(warp, cx)? == Stop::Barrier {
                 let Some(waiting) = warp.waiting.filter(|waiting| waiting.kind == BarrierKind::Arrive) else { break };
-                // A warp that only arrives goes on at once.
+                // A warp that only arrives goes on at once; what it did up to here is released to the others.
                 warp.waiting = None;
-                arrived[waiting.id as usize].push((*index, waiting));
+                let clock = cx.order.release(warp.agent, warp.live);
+                arrived[waiting.id as usize].push(Arrival { warp: *index, waiting, clock });
             }
         }
         let released = release(cx, warps, &mut arrived)?;
@@ -80,58 +82,81 @@ fn split_mix(state: &mut u64) -> u64 {
     value ^ (value >> 31)
 }
 
+/// A warp at a barrier, and what it has released there: nothing yet for one that waits.
+struct Arrival {
+    warp: usize,
+    waiting: Waiting,
+    clock: Clock,
+}
+
 /// Opens every barrier at which all have arrived; returns whether one was.
-fn release(
-    cx: &mut Context<'_>,
-    warps: &mut [Warp],
-    arrived: &mut [Vec<(usize, Waiting)>; 16],
-) -> Result<bool, Stopped> {
+fn release(cx: &mut Context<'_>, warps: &mut [Warp], arrived: &mut [Vec<Arrival>; 16]) -> Result<bool, Stopped> {
     let live = warps.iter().filter(|warp| !warp.is_done()).count();
     let mut any = false;
     for (id, early) in arrived.iter_mut().enumerate() {
         let at = |warp: &Warp| warp.waiting.filter(|waiting| waiting.id as usize == id);
         let here: Vec<(usize, Waiting)> =
             warps.iter().enumerate().filter_map(|(index, warp)| Some((index, at(warp)?))).collect();
-        let Some((first, like)) = here.first().or(early.first()).copied() else { continue };
-        let all = || here.iter().chain(early.iter());
+        let first = here.first().copied().or(early.first().map(|early| (early.warp, early.waiting)));
+        let Some((first, like)) = first else { continue };
+        let all = || here.iter().copied().chain(early.iter().map(|early| (early.warp, early.waiting)));
         if let Some((index, other)) = all().find(|(_, other)| other.count != like.count) {
             let what = |count: Option<u32>| count.map_or("all threads".to_owned(), |count| format!("{count} threads"));
             let (one, two) = (what(like.count), what(other.count));
             let explanation = format!("warp {index} arrives at barrier {id} for {two}, warp {first} for {one}");
-            return Err(cx.fault(FaultKind::BadBarrier, other.pc as usize, Who::warp(*index as u32), explanation));
+            return Err(contradiction(cx, (&warps[index], other), (&warps[first], like), explanation));
         }
         // Reductions go with nothing but the same reduction.
         let reduces = |kind| !matches!(kind, BarrierKind::Sync | BarrierKind::Arrive);
         let mixed = |other: BarrierKind| other != like.kind && (reduces(other) || reduces(like.kind));
         if let Some((index, other)) = all().find(|(_, other)| mixed(other.kind)) {
             let explanation = format!("warp {index} and warp {first} use barrier {id} for different reductions");
-            return Err(cx.fault(FaultKind::BadBarrier, other.pc as usize, Who::warp(*index as u32), explanation));
+            return Err(contradiction(cx, (&warps[index], other), (&warps[first], like), explanation));
         }
         let expected = like.count.map_or(live, |threads| threads as usize / 32);
         let present = here.len() + early.len();
         if present > expected {
             let explanation = format!("{present} warps arrive at barrier {id}, which is for {expected}");
-            return Err(cx.fault(FaultKind::BadBarrier, like.pc as usize, Who::warp(first as u32), explanation));
+            let (last, other) = all().last().unwrap_or((first, like));
+            return Err(contradiction(cx, (&warps[last], other), (&warps[first], like), explanation));
         }
         // Those that only arrive may do so before anyone waits.
         if present < expected || here.is_empty() {
             continue;
         }
         any = true;
+        // What everybody who arrived has done comes before what those who waited do from now on.
+        let mut clock = Clock::default();
+        early.drain(..).for_each(|early| clock.join(&early.clock));
+        for (index, _) in &here {
+            clock.join(&cx.order.release(warps[*index].agent, warps[*index].live));
+        }
+        for (index, _) in &here {
+            cx.order.acquire(warps[*index].agent, warps[*index].live, &clock);
+        }
         if here.len() == live {
-            cx.race.barrier();
-        } else {
-            // Intervals cannot say which warps a partial barrier orders.
-            cx.race.give_up();
+            cx.shared[cx.rank].shadow.settle(&clock);
         }
         let votes = here.iter().map(|(_, waiting)| waiting.votes.count_ones()).sum::<u32>();
         let full = here.iter().all(|(_, waiting)| waiting.votes == waiting.result.1);
         for (index, waiting) in &here {
             finish(&mut warps[*index], waiting, votes, full);
         }
-        early.clear();
     }
     Ok(any)
+}
+
+/// Two warps do not agree on a barrier.
+#[cold]
+fn contradiction(
+    cx: &Context<'_>,
+    (warp, waiting): (&Warp, Waiting),
+    (other, like): (&Warp, Waiting),
+    explanation: String,
+) -> Stopped {
+    let mut fault = cx.fault(FaultKind::BadBarrier, waiting.pc as usize, Who::warp(warp.index), explanation);
+    fault.other = Some(cx.party(other.agent, other.launched, like.pc as usize));
+    fault
 }
 
 /// Lets a warp go on behind its barrier, with the result of a reduction.

@@ -93,16 +93,21 @@ fn slow_aligned_gate(warp: &mut Warp, cx: &Context<'_>, active: u32) -> Result<G
 }
 
 /// `bar.warp.sync`: lanes may wait at different places.
-pub(super) fn warp_sync(warp: &mut Warp, cx: &Context<'_>, active: u32, mask: Reg) -> Result<Gate, Stopped> {
+pub(super) fn warp_sync(warp: &mut Warp, cx: &mut Context<'_>, active: u32, mask: Reg) -> Result<Gate, Stopped> {
     let program = cx.grid.program;
     let here = |pc: usize| matches!(program.code[pc].op, Op::WarpSync { .. });
     let members = warp.files.r32(mask)[active.trailing_zeros() as usize & 31];
     let elsewhere = warp.waiting_at(here);
     if elsewhere != 0 && members & warp.live & !(active | elsewhere) == 0 {
         warp.release(here);
+        cx.order.meet(warp.agent, members);
         return Ok(Gate::Open);
     }
-    Ok(gate(warp, cx, active, mask)?.0)
+    let (gate, members) = gate(warp, cx, active, mask)?;
+    if gate == Gate::Open {
+        cx.order.meet(warp.agent, members);
+    }
+    Ok(gate)
 }
 
 /// The source lane of a shuffle, and whether it is in range.

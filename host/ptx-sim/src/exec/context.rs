@@ -1,13 +1,15 @@
 //! What the warps of a block share while they run, and how a fault is worded.
 
-use crate::fault::{Fault, FaultKind, Severity};
+use crate::fault::{Fault, FaultKind, Party, Severity};
 use crate::ir::Program;
 use crate::ir::lower::SHARED_BASE;
 use crate::launch::Launch;
 use crate::memory::{Memory, POISON, View};
 use crate::module::Module;
 
-use super::race::Race;
+use super::notes::Notes;
+use super::order::{Agent, Locations, Order};
+use super::shadow::{Flights, Shadow};
 use super::traffic::Moved;
 
 pub(crate) type Stopped = Box<Fault>;
@@ -52,12 +54,35 @@ pub(crate) struct Executed {
     pub(crate) divergent: u64,
 }
 
-/// One block: its shared memory and what is counted.
+/// The shared memory of one block, and what is known of it.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Coordinates of the block.
+    pub(crate) block: [u32; 3],
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) shadow: Shadow,
+    /// What strong accesses to it have released.
+    pub(crate) locations: Locations,
+}
+
+/// A place in shared memory: the block's rank in its cluster, and the byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) rank: usize,
+    pub(crate) at: usize,
+}
+
+/// One cluster, one block at a time: its shared memory, the order of its warps, and what is counted.
 pub(crate) struct Context<'a> {
     pub(crate) grid: &'a Grid<'a>,
+    /// Rank and coordinates of the block whose warp runs now.
+    pub(crate) rank: usize,
     pub(crate) block: [u32; 3],
-    pub(crate) shared: Vec<u8>,
-    pub(crate) race: Race,
+    /// By rank.
+    pub(crate) shared: Vec<Shared>,
+    pub(crate) order: Order,
+    pub(crate) flights: Flights,
+    pub(crate) notes: Notes,
     /// The allocation that each instruction found last.
     pub(crate) sites: Vec<u32>,
     pub(crate) executed: Vec<Executed>,
@@ -71,9 +96,12 @@ impl<'a> Context<'a> {
         let places = grid.program.code.len();
         Self {
             grid,
+            rank: 0,
             block: [0; 3],
             shared: Vec::new(),
-            race: Race::default(),
+            order: Order::default(),
+            flights: Flights::default(),
+            notes: Notes::default(),
             sites: vec![0; places],
             executed: vec![Executed::default(); places],
             moved: vec![Moved::default(); places],
@@ -81,20 +109,66 @@ impl<'a> Context<'a> {
         }
     }
 
-    pub(crate) fn enter(&mut self, block: [u32; 3]) {
-        self.block = block;
+    /// Begins a cluster of these blocks.
+    pub(crate) fn enter(&mut self, blocks: &[[u32; 3]]) {
         self.ticks = 0;
-        self.shared.clear();
-        self.shared.resize(self.grid.shared_bytes, POISON);
-        self.race.reset(self.grid.shared_bytes);
+        let threads = self.grid.threads;
+        let warps = threads.div_ceil(32);
+        let lanes = |warp: u32| u32::MAX >> (32 - (threads - warp * 32).min(32));
+        self.order.reset(blocks.iter().flat_map(|_| (0..warps).map(lanes)));
+        self.flights.clear();
+        self.shared.resize_with(blocks.len(), Shared::default);
+        let agents = warps * blocks.len() as u32;
+        for (rank, (shared, block)) in self.shared.iter_mut().zip(blocks).enumerate() {
+            shared.block = *block;
+            shared.bytes.clear();
+            shared.bytes.resize(self.grid.shared_bytes, POISON);
+            let first = rank as u32 * warps;
+            shared.shadow.reset(self.grid.shared_bytes, first..first + warps, agents, self.grid.launch.checks);
+            shared.locations.clear();
+        }
+        self.turn_to(0);
     }
 
-    /// Place in this block's shared memory of the address `at` of its window, if `len` bytes lie in it.
+    /// A warp of the block of that rank runs next.
+    pub(crate) fn turn_to(&mut self, rank: usize) {
+        self.rank = rank;
+        self.block = self.shared[rank].block;
+    }
+
+    /// The agent of warp `index` of the block of rank `rank`.
+    pub(crate) fn agent(&self, rank: usize, index: u32) -> Agent {
+        Agent(rank as u32 * self.grid.threads.div_ceil(32) + index)
+    }
+
+    /// Place in shared memory of the address `at` of its window, if `len` bytes lie in one block's.
     #[inline(always)]
-    pub(crate) fn shared_place(&self, at: u64, len: usize) -> Option<usize> {
+    pub(crate) fn shared_place(&self, at: u64, len: usize) -> Option<Place> {
         let place = at.wrapping_sub(u64::from(SHARED_BASE));
-        let room = self.shared.len().checked_sub(len)? as u64;
-        (place <= room).then_some(place as usize)
+        let room = self.grid.shared_bytes.checked_sub(len)? as u64;
+        (place <= room).then_some(Place { rank: self.rank, at: place as usize })
+    }
+
+    /// The other side of a fault: `lanes` of the warp `agent` at place `pc`.
+    #[cold]
+    pub(crate) fn party(&self, agent: Agent, lanes: u32, pc: usize) -> Box<Party> {
+        let warps = self.grid.threads.div_ceil(32);
+        let (rank, warp) = ((agent.0 / warps) as usize, agent.0 % warps);
+        let lane = lanes.is_power_of_two().then(|| lanes.trailing_zeros());
+        let origin = self.grid.program.origins.get(pc);
+        Box::new(Party {
+            block: self.shared.get(rank).map_or(self.block, |shared| shared.block),
+            thread: lane.map(|lane| self.thread(warp * 32 + lane)),
+            warp,
+            ptx_line: origin.map_or(0, |origin| origin.line),
+            instruction: origin.map_or_else(String::new, |origin| origin.text.clone()),
+            source: self.grid.source(pc),
+        })
+    }
+
+    fn thread(&self, linear: u32) -> [u32; 3] {
+        let [x, y, _] = self.grid.launch.block;
+        [linear % x, linear / x % y, linear / (x * y)]
     }
 
     /// A fault at place `pc` of the code.
@@ -102,11 +176,7 @@ impl<'a> Context<'a> {
     pub(crate) fn fault(&self, kind: FaultKind, pc: usize, who: Who, explanation: String) -> Stopped {
         let launch = self.grid.launch;
         let origin = self.grid.program.origins.get(pc);
-        let [x, y, _] = launch.block;
-        let thread = who.lane.map(|lane| {
-            let thread = who.warp * 32 + lane;
-            [thread % x, thread / x % y, thread / (x * y)]
-        });
+        let thread = who.lane.map(|lane| self.thread(who.warp * 32 + lane));
         Box::new(Fault {
             severity: Severity::Error,
             kind,

@@ -2,6 +2,8 @@
 
 use super::context::{Context, Stopped};
 use super::lanes::{LANES, Lanes64, lanes_of};
+use super::order::Tag;
+use super::shadow::FlightId;
 use super::warp::Warp;
 
 /// One `cp.async` of a warp, as it was issued.
@@ -19,6 +21,7 @@ struct Copy {
     /// Each lane's group: the number of groups it had committed.
     group: [u32; LANES],
     pc: usize,
+    flight: FlightId,
 }
 
 /// The copies of a warp that are in flight.
@@ -36,6 +39,7 @@ pub(crate) struct Issue {
     pub(crate) sources: Lanes64,
     pub(crate) filled: [u8; LANES],
     pub(crate) pc: usize,
+    pub(crate) flight: FlightId,
 }
 
 impl Copies {
@@ -45,9 +49,9 @@ impl Copies {
     }
 
     pub(crate) fn issue(&mut self, issue: Issue) {
-        let Issue { mask, bytes, targets, sources, filled, pc } = issue;
+        let Issue { mask, bytes, targets, sources, filled, pc, flight } = issue;
         let group = self.committed;
-        self.queue.push(Copy { pending: mask, bytes, targets, sources, filled, group, pc });
+        self.queue.push(Copy { pending: mask, bytes, targets, sources, filled, group, pc, flight });
     }
 
     /// Closes the group of each of `lanes`.
@@ -69,8 +73,10 @@ pub(crate) fn wait(warp: &mut Warp, cx: &mut Context<'_>, lanes: u32, pending: u
             let lands = if all { true } else { !open && newer > pending };
             landing |= u32::from(lands) << lane;
         }
-        copy.pending &= !landing;
-        land(warp, cx, copy, landing)?;
+        if landing != 0 {
+            copy.pending &= !landing;
+            land(warp, cx, copy, landing)?;
+        }
     }
     queue.retain(|copy| copy.pending != 0);
     warp.copies.queue = queue;
@@ -82,6 +88,9 @@ pub(crate) fn wait(warp: &mut Warp, cx: &mut Context<'_>, lanes: u32, pending: u
 
 fn land(warp: &Warp, cx: &mut Context<'_>, copy: &Copy, lanes: u32) -> Result<(), Stopped> {
     let bytes = usize::from(copy.bytes);
+    // Now it is as if the thread had written: others see it behind a barrier (PTX ISA, "cp.async.wait_group").
+    let own = (warp.agent, lanes);
+    let event = cx.shared[cx.rank].shadow.landing(&cx.order, own, own, copy.pc);
     for lane in lanes_of(lanes) {
         let mut data = [0_u8; 16];
         let filled = usize::from(copy.filled[lane]);
@@ -89,8 +98,13 @@ fn land(warp: &Warp, cx: &mut Context<'_>, copy: &Copy, lanes: u32) -> Result<()
             super::global::read_lane(warp, cx, copy.pc, lane, copy.sources[lane], &mut data[..filled])?;
         }
         let target = copy.targets[lane] as usize;
-        cx.shared[target..target + bytes].copy_from_slice(&data[..bytes]);
-        cx.race.land(target, bytes, warp.index);
+        let shared = &mut cx.shared[cx.rank];
+        shared.bytes[target..target + bytes].copy_from_slice(&data[..bytes]);
+        shared.locations.forget(target as u64, bytes as u64);
+        shared.shadow.land(target, bytes, Tag::lane(event, lane));
+    }
+    if copy.pending == 0 {
+        cx.flights.end(copy.flight);
     }
     Ok(())
 }

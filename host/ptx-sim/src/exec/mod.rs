@@ -12,13 +12,16 @@ mod count;
 mod float;
 mod global;
 mod half;
+mod hazards;
 mod integer;
 mod issue;
 mod lanes;
 mod matrix;
 mod narrow;
-mod race;
+mod notes;
+mod order;
 mod selection;
+mod shadow;
 mod shared;
 mod special;
 mod step;
@@ -38,6 +41,7 @@ use crate::memory::Memory;
 use crate::module::Instance;
 use context::{Context, Grid, Stopped};
 use count::Tally;
+use notes::Notes;
 use selection::Selection;
 use step::Version;
 use warp::Warp;
@@ -45,17 +49,19 @@ use warp::Warp;
 /// Threads of a block beyond this do not exist on any GPU.
 const MAX_THREADS: u64 = 1024;
 
-/// A worker's block state, which hands its counts over when it is dropped.
+/// A worker's block state, which hands over what it has counted and found when it is dropped.
 struct Worker<'a> {
     cx: Context<'a>,
     warps: Vec<Warp>,
     tally: &'a Mutex<Tally>,
+    notes: &'a Mutex<Notes>,
 }
 
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
         let mut tally = self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         tally.add(&self.cx.executed, &self.cx.moved);
+        self.notes.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).merge(&mut self.cx.notes);
     }
 }
 
@@ -81,8 +87,9 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
     };
     let selection = check(&grid, threads)?;
     let tally = Mutex::new(Tally::new(program.code.len()));
+    let notes = Mutex::new(Notes::default());
     let version = Version::detect();
-    let new_worker = || Worker { cx: Context::new(&grid), warps: Vec::new(), tally: &tally };
+    let new_worker = || Worker { cx: Context::new(&grid), warps: Vec::new(), tally: &tally, notes: &notes };
     // The lowest block with a fault so far: blocks above it need not run any more.
     let lowest = AtomicU64::new(u64::MAX);
     let fault: Mutex<Option<(u64, Stopped)>> = Mutex::new(None);
@@ -91,7 +98,7 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
             return;
         }
         let [x, y, _] = launch.grid.map(u64::from);
-        worker.cx.enter([(number % x) as u32, (number / x % y) as u32, (number / (x * y)) as u32]);
+        worker.cx.enter(&[[(number % x) as u32, (number / x % y) as u32, (number / (x * y)) as u32]]);
         if let Err(stopped) = block::run_block(version, &mut worker.cx, &mut worker.warps, number) {
             lowest.fetch_min(number, Ordering::Relaxed);
             let mut slot = fault.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -112,7 +119,8 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         None => {
             let tally = tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
             let (counters, profile) = count::count(&grid, selection.len(), &tally);
-            Ok(Report { counters, profile, notes: Vec::new() })
+            let notes = notes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+            Ok(Report { counters, profile, notes: notes.into_list() })
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn special(warp: &mut Warp, cx: &Context<'_>, active: u32, what: Spec
             Special::LaneMaskGe => !(bit - 1),
             Special::Clock => time as u32,
             Special::DynamicSharedSize => launch.dynamic_shared,
-            Special::TotalSharedSize => cx.shared.len() as u32,
+            Special::TotalSharedSize => cx.grid.shared_bytes as u32,
             Special::GridId | Special::Clock64 | Special::GlobalTimer => 0,
         };
     }

@@ -133,6 +133,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
             Op::Exit => {
                 // Lanes that the guard keeps go on; else another set is taken up.
                 let stays = warp.mask & !active != 0;
+                cx.order.exit(warp.agent, active);
                 if !warp.exit(active) {
                     return left(warp, cx);
                 }
@@ -286,7 +287,8 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
                 return Err(turns::undefined(warp, cx, undefined, name));
             }
         }
-        Op::Fence | Op::Hint => {}
+        Op::Fence { .. } => cx.order.fence(warp.agent, active),
+        Op::Hint => {}
         // The loop itself takes these.
         Op::Join
         | Op::Jump { .. }

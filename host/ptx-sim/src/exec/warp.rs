@@ -5,6 +5,7 @@
 
 use super::copies::Copies;
 use super::lanes::{ALL, Files};
+use super::order::Agent;
 use crate::ir::op::{BarrierKind, Reg};
 use crate::ir::{Constants, Program};
 use crate::memory::POISON;
@@ -46,6 +47,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Warp {
     pub(crate) files: Files,
     pub(crate) index: u32,
+    /// Who it is in the order of its cluster.
+    pub(crate) agent: Agent,
     pub(crate) pc: usize,
     /// The running set.
     pub(crate) mask: u32,
@@ -77,10 +80,17 @@ pub(crate) enum Meeting {
 
 impl Warp {
     /// The warp `index` of a block of `threads` threads, at the start of the program.
-    pub(crate) fn reset(&mut self, index: u32, threads: u32, program: &Program, constants: &Constants) {
+    pub(crate) fn reset(
+        &mut self,
+        (agent, index): (Agent, u32),
+        threads: u32,
+        program: &Program,
+        constants: &Constants,
+    ) {
         let lanes = (threads - index * 32).min(32);
         self.files.reset(program.files, constants);
         self.index = index;
+        self.agent = agent;
         self.pc = 0;
         self.mask = ALL >> (32 - lanes);
         self.live = self.mask;

@@ -212,6 +212,31 @@ pub(crate) struct Access {
     pub(crate) extend: Extend,
     /// Width of the registers, at least that of the elements.
     pub(crate) reg: Width,
-    /// `.volatile`, `.relaxed`, `.acquire`, `.release`: may be meant to be seen by other threads at once.
+    pub(crate) order: MemoryOrder,
+}
+
+/// Among which threads an access or a fence orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Scope {
+    Cta,
+    Cluster,
+    Gpu,
+    Sys,
+}
+
+/// How an access is ordered. `.volatile` is `.relaxed.sys`; atomics are `.relaxed.gpu` by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MemoryOrder {
+    /// May be meant to be seen by other threads at once; all others are weak.
     pub(crate) strong: bool,
+    pub(crate) acquire: bool,
+    pub(crate) release: bool,
+    pub(crate) scope: Scope,
+}
+
+impl MemoryOrder {
+    /// An access that nothing is said of.
+    pub(crate) const WEAK: Self = Self { strong: false, acquire: false, release: false, scope: Scope::Cta };
+    /// An atomic operation that nothing is said of.
+    pub(crate) const ATOMIC: Self = Self { strong: true, acquire: false, release: false, scope: Scope::Gpu };
 }

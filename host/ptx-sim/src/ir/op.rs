@@ -290,6 +290,7 @@ pub(crate) enum Op {
         op: Atomic,
         ty: Type,
         space: Space,
+        order: MemoryOrder,
         d: Reg,
         addr: Addr,
         b: Reg,
@@ -344,8 +345,10 @@ pub(crate) enum Op {
         p: Reg,
         negated: bool,
     },
-    /// Nothing to do in one thread of execution; counted as a synchronisation.
-    Fence,
+    /// `membar` and `fence`: acquires what was seen, and releases what was done, by strong accesses.
+    Fence {
+        scope: Scope,
+    },
     /// A hint: its operands were checked when it was decoded, and nothing happens.
     Hint,
     /// Matrix products, and moves of their fragments.

@@ -241,7 +241,7 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
         }
         Op::Defined { p, .. } => v.read(Pred, [p]),
         Op::BranchTable { index, .. } => v.read(W32, [index]),
-        Op::Fence
+        Op::Fence { .. }
         | Op::Hint
         | Op::CopyCommit
         | Op::CopyWait { .. }

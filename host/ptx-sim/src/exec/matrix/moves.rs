@@ -8,7 +8,7 @@ use crate::exec::access::{addresses, space_of};
 use crate::exec::context::{Context, Stopped, Who};
 use crate::exec::global::Stage;
 use crate::exec::lanes::{ALL, LANES, Lanes32, Lanes64, lanes_of};
-use crate::exec::shared;
+use crate::exec::shared::{self, Manner};
 use crate::exec::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::op::{Addr, List, Reg};
@@ -79,7 +79,7 @@ pub(super) fn load(
 ) -> Result<(), Stopped> {
     let (mask, at) = rows(warp, cx, addr, space, regs.len)?;
     let mut stage: Stage = [0; LANES * 32];
-    shared::load(warp, cx, mask, &at, ROW, &mut stage)?;
+    shared::load(warp, cx, mask, &at, Manner::MATRIX, ROW, &mut stage)?;
     let pool = &cx.grid.program.pool[regs.start as usize..(regs.start + regs.len) as usize];
     for (reg, rows) in pool.iter().zip(stage.chunks_exact(8 * ROW)) {
         warp.files.put32(*reg, ALL, &take(rows, transposed));
@@ -103,7 +103,7 @@ pub(super) fn store(
     for (reg, rows) in pool.iter().zip(stage.chunks_exact_mut(8 * ROW)) {
         give(warp.files.r32(*reg), transposed, rows);
     }
-    shared::store(warp, cx, mask, &at, ROW, &stage)
+    shared::store(warp, cx, mask, &at, Manner::MATRIX, ROW, &stage)
 }
 
 /// `movmatrix`.

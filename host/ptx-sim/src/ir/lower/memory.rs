@@ -3,7 +3,7 @@
 use super::Lowerer;
 use super::mods::Mods;
 use crate::counters::Class;
-use crate::ir::op::{Access, Addr, Atomic, List, Op, Reg};
+use crate::ir::op::{Access, Addr, Atomic, List, MemoryOrder, Op, Reg, Scope};
 use crate::ir::types::{Extend, File, Space, Type, Width};
 use crate::ptx::Result;
 use crate::ptx::ast::Operand;
@@ -32,7 +32,9 @@ const EVICTIONS: [(&str, ()); 5] = [
 ];
 const PREFETCHES: [(&str, ()); 3] = [("L2::64B", ()), ("L2::128B", ()), ("L2::256B", ())];
 
-const SCOPES: [(&str, ()); 4] = [("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())];
+/// Scopes of ordered accesses and of fences.
+pub(super) const SCOPES: [(&str, Scope); 4] =
+    [("cta", Scope::Cta), ("cluster", Scope::Cluster), ("gpu", Scope::Gpu), ("sys", Scope::Sys)];
 
 impl<'a> Lowerer<'_, 'a> {
     pub(super) fn memory(&mut self, name: &str, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<bool> {
@@ -61,15 +63,17 @@ impl<'a> Lowerer<'_, 'a> {
         (found.is_some(), found.unwrap_or(Space::Generic))
     }
 
-    /// `.volatile`, `.relaxed.gpu` and the like; true if the access may be meant for other threads at once.
-    fn strength(&self, mods: &mut Mods<'_>, order: &str) -> Result<bool> {
-        let plain = mods.maybe(&[("weak", false), ("volatile", true)]);
-        let ordered = mods.maybe(&[("relaxed", ()), (order, ())]).is_some();
-        let scope = mods.maybe(&SCOPES).is_some();
-        if ordered != scope || (ordered && plain.is_some()) {
-            return mods.error("a memory order and its scope come together, without .weak or .volatile");
+    /// `.volatile`, `.relaxed.gpu` and the like; `ordered` is what this kind of access can do besides.
+    fn strength(&self, mods: &mut Mods<'_>, ordered: (&str, MemoryOrder)) -> Result<MemoryOrder> {
+        let volatile = MemoryOrder { scope: Scope::Sys, ..MemoryOrder::ATOMIC };
+        let plain = mods.maybe(&[("weak", MemoryOrder::WEAK), ("volatile", volatile)]);
+        let order = mods.maybe(&[("relaxed", MemoryOrder::ATOMIC), ordered]);
+        let scope = mods.maybe(&SCOPES);
+        match (plain, order, scope) {
+            (plain, None, None) => Ok(plain.unwrap_or(MemoryOrder::WEAK)),
+            (None, Some(order), Some(scope)) => Ok(MemoryOrder { scope, ..order }),
+            _ => mods.error("a memory order and its scope come together, without .weak or .volatile"),
         }
-        Ok(ordered || plain == Some(true))
     }
 
     /// The hints about caches, each kind at most once and only where there is one.
@@ -89,13 +93,14 @@ impl<'a> Lowerer<'_, 'a> {
     }
 
     fn load_store(&mut self, load: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
-        let order = if load { "acquire" } else { "release" };
-        let strong = self.strength(mods, order)?;
+        let acquire = MemoryOrder { acquire: true, ..MemoryOrder::ATOMIC };
+        let release = MemoryOrder { release: true, ..MemoryOrder::ATOMIC };
+        let order = self.strength(mods, if load { ("acquire", acquire) } else { ("release", release) })?;
         if !load && mods.has("const") {
             return mods.error("constant memory cannot be written");
         }
         let (_, space) = self.space(mods);
-        self.caches(load, mods, space, strong)?;
+        self.caches(load, mods, space, order.strong)?;
         let count = mods.maybe(&[("v2", 2), ("v4", 4), ("v8", 8)]).unwrap_or(1);
         let ty = mods.ty()?;
         if ty == Type::Pred || ty.bytes() == 16 {
@@ -109,7 +114,7 @@ impl<'a> Lowerer<'_, 'a> {
         let (addr, space) = self.address(at, space)?;
         let (regs, reg) = self.values(mods, load, value, ty, count)?;
         let extend = if ty.is_signed() { Extend::Sign } else { Extend::Zero };
-        let access = Access { space, bytes: ty.bytes() as u8, extend, reg, strong };
+        let access = Access { space, bytes: ty.bytes() as u8, extend, reg, order };
         self.class = class_of(space);
         if !load && space == Space::Param {
             return mods.error("a kernel's parameters cannot be written");
@@ -171,9 +176,15 @@ impl<'a> Lowerer<'_, 'a> {
 
     fn atomic(&mut self, returns: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
         // What returns nothing cannot acquire.
-        let orders = [("relaxed", ()), ("release", ()), ("acquire", ()), ("acq_rel", ())];
-        mods.maybe(if returns { &orders[..] } else { &orders[..2] });
-        mods.maybe(&SCOPES);
+        let order = |acquire, release| MemoryOrder { acquire, release, ..MemoryOrder::ATOMIC };
+        let orders = [
+            ("relaxed", order(false, false)),
+            ("release", order(false, true)),
+            ("acquire", order(true, false)),
+            ("acq_rel", order(true, true)),
+        ];
+        let mut order = mods.maybe(if returns { &orders[..] } else { &orders[..2] }).unwrap_or(MemoryOrder::ATOMIC);
+        order.scope = mods.maybe(&SCOPES).unwrap_or(order.scope);
         if mods.has("const") {
             return mods.error("constant memory cannot be written");
         }
@@ -213,7 +224,7 @@ impl<'a> Lowerer<'_, 'a> {
         // Sums of floats, exchanges and returned values show the order of the blocks; integer sums do not.
         self.order_matters |= space != Space::Shared && (returns || ty.is_float());
         self.class = class_of(space);
-        self.emit(Op::Atomic { op, ty, space, d, addr, b, c });
+        self.emit(Op::Atomic { op, ty, space, order, d, addr, b, c });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::Lowerer;
 use super::mods::Mods;
 use crate::counters::Class;
-use crate::ir::op::{BarrierKind, Op, Reg};
+use crate::ir::op::{BarrierKind, Op, Reg, Scope};
 use crate::ir::types::Type;
 use crate::ptx::Result;
 use crate::ptx::ast::Operand;
@@ -19,15 +19,15 @@ impl<'a> Lowerer<'_, 'a> {
             }
             "bar" | "barrier" => self.barrier(name == "bar", mods, operands)?,
             "membar" => {
-                mods.one_of(&[("cta", ()), ("gl", ()), ("sys", ())])?;
+                let scope = mods.one_of(&[("cta", Scope::Cta), ("gl", Scope::Gpu), ("sys", Scope::Sys)])?;
                 self.count(operands, 0..=0)?;
-                self.emit(Op::Fence);
+                self.emit(Op::Fence { scope });
             }
             "fence" => {
                 mods.maybe(&[("sc", ()), ("acq_rel", ()), ("acquire", ()), ("release", ())]);
-                mods.one_of(&[("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())])?;
+                let scope = mods.one_of(&super::memory::SCOPES)?;
                 self.count(operands, 0..=0)?;
-                self.emit(Op::Fence);
+                self.emit(Op::Fence { scope });
             }
             "nanosleep" => {
                 if mods.ty()? != Type::U32 {

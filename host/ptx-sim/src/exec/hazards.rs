@@ -1,0 +1,110 @@
+//! How a conflict on a byte of shared memory is worded.
+
+use super::context::{Context, Stopped, Who};
+use super::order::Agent;
+use super::shadow::{Conflict, Found, Other};
+use super::warp::Warp;
+use crate::fault::{FaultKind, Severity};
+use crate::ir::lower::SHARED_BASE;
+
+/// Who the other side is: its warp, its lanes and its place in the code.
+struct Side {
+    agent: Agent,
+    lanes: u32,
+    pc: usize,
+}
+
+fn side(cx: &Context<'_>, other: Other) -> Option<Side> {
+    match other {
+        Other::None => None,
+        Other::Event(event, lanes) => {
+            // A copy that has landed is told as what sent it.
+            let lanes = if event.agent == event.by { lanes } else { event.by_lanes };
+            Some(Side { agent: event.by, lanes, pc: event.pc as usize })
+        }
+        Other::Flight(id, lane) => {
+            let flight = cx.flights.get(id)?;
+            let lanes = if flight.lanes >> lane & 1 == 1 { 1 << lane } else { flight.lanes };
+            Some(Side { agent: flight.agent, lanes, pc: flight.pc as usize })
+        }
+    }
+}
+
+/// What orders the two: the nearer they are, the less it takes.
+fn remedy(cx: &Context<'_>, warp: &Warp, pc: usize, side: &Side) -> String {
+    let warps = cx.grid.threads.div_ceil(32);
+    if side.agent == warp.agent && side.pc == pc {
+        "two threads of one instruction; give them different places, or let one of them do it".to_owned()
+    } else if side.agent == warp.agent {
+        "another thread of the same warp, and nothing orders the two; a bar.warp.sync is missing".to_owned()
+    } else if side.agent.0 / warps == warp.agent.0 / warps {
+        format!("warp {}, and nothing orders the two; a bar.sync is missing", side.agent.0 % warps)
+    } else {
+        "another block of the cluster, and nothing orders the two; a barrier.cluster is missing".to_owned()
+    }
+}
+
+/// The fault for what `lane` found when it accessed `len` bytes of the shared memory of rank `rank`.
+#[cold]
+#[inline(never)]
+pub(crate) fn found_by(
+    cx: &Context<'_>,
+    warp: &Warp,
+    pc: usize,
+    lane: usize,
+    rank: usize,
+    found: Found,
+    len: usize,
+) -> Stopped {
+    let side = side(cx, found.other);
+    let who = Who::access(warp.index, lane, found.at as u64 + u64::from(SHARED_BASE), len);
+    let remedy = side.as_ref().map_or_else(String::new, |side| remedy(cx, warp, pc, side));
+    let flight = match found.other {
+        Other::Flight(id, _) => cx.flights.get(id).map_or("a copy", |flight| flight.what),
+        _ => "a copy",
+    };
+    let whose = if rank == cx.rank { "this block's" } else { "another block's" };
+    let (kind, explanation) = match found.conflict {
+        Conflict::InFlight => {
+            let what = format!("{flight} to these bytes of shared memory is in flight, and nobody has waited for it");
+            (FaultKind::CopyInFlight, what)
+        }
+        Conflict::Locked => {
+            let what = format!("{flight} in flight still reads these bytes of shared memory: wait for it before this");
+            (FaultKind::CopyInFlight, what)
+        }
+        Conflict::Uninitialised => {
+            let at = found.at;
+            let what = format!(
+                "byte {at} of {whose} shared memory has not been written yet; if another thread writes it, a barrier \
+                 between the two is missing"
+            );
+            (FaultKind::Uninitialised, what)
+        }
+        Conflict::ReadAfterWrite => {
+            (FaultKind::SharedRace, format!("this reads shared memory that was written by {remedy}"))
+        }
+        Conflict::WriteAfterRead => {
+            (FaultKind::SharedRace, format!("this writes shared memory that was read by {remedy}"))
+        }
+        Conflict::WriteAfterWrite => {
+            (FaultKind::SharedRace, format!("this writes shared memory that was written by {remedy}"))
+        }
+    };
+    let mut fault = cx.fault(kind, pc, who, explanation);
+    fault.other = side.map(|side| cx.party(side.agent, side.lanes, side.pc));
+    fault
+}
+
+/// Notes that `lane` has stored the value that another thread, not ordered with it, had stored there.
+#[cold]
+#[inline(never)]
+pub(crate) fn remark(cx: &mut Context<'_>, warp: &Warp, pc: usize, lane: usize, rank: usize, found: Found, len: usize) {
+    let other = side(cx, found.other).map_or(pc, |side| side.pc);
+    cx.note((FaultKind::SharedRace, pc, other), Severity::Info, |cx| {
+        let mut fault = found_by(cx, warp, pc, lane, rank, found, len);
+        fault.explanation =
+            "two threads store the same value to one place of shared memory without an order: no harm".to_owned();
+        fault
+    });
+}

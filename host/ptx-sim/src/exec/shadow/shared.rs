@@ -1,0 +1,416 @@
+//! The shadow of a block's shared memory: for each byte its last writer and its last readers.
+//!
+//! An access races with an earlier one of other lanes that does not come before it, when one of the two writes
+//! and not both are strong. Bytes that a copy is on its way to belong to it; sources of copies are locked.
+//! Most accesses touch bytes whose tags all lie below the floor, which is found by one pass over the tags
+//! without a branch.
+
+use super::flights::FlightId;
+use crate::exec::lanes::{LANES, lanes_of};
+use crate::exec::order::{Agent, Clock, Event, Events, Order, Strong, Tag};
+use crate::launch::Checks;
+
+/// What was found on a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    /// Read after another's write.
+    ReadAfterWrite,
+    /// Write after another's read.
+    WriteAfterRead,
+    /// Write after another's write.
+    WriteAfterWrite,
+    /// Access to bytes that an asynchronous operation is still writing.
+    InFlight,
+    /// Write to bytes that an asynchronous operation is still reading.
+    Locked,
+    /// Read of a byte that nobody has written.
+    Uninitialised,
+}
+
+/// The other side of a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    None,
+    /// These lanes of the event.
+    Event(Event, u32),
+    /// This lane of the warp that sent the operation.
+    Flight(FlightId, u32),
+}
+
+/// A conflict, its first byte, and the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) conflict: Conflict,
+    pub(crate) at: usize,
+    pub(crate) other: Other,
+}
+
+/// One execution of a memory instruction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Actor {
+    agent: Agent,
+    lanes: u32,
+    number: u32,
+    strong: Strong,
+    /// Tags below this come before it.
+    floor: Tag,
+    /// Whether it is of the block whose memory this is.
+    near: bool,
+}
+
+impl Actor {
+    /// The tag of what one lane does.
+    #[inline(always)]
+    pub(crate) fn lane(&self, lane: usize) -> Tag {
+        Tag::lane(self.number, lane)
+    }
+
+    /// The tag of what all its lanes do to the same bytes.
+    #[inline(always)]
+    pub(crate) fn all(&self) -> Tag {
+        Tag::whole(self.number)
+    }
+
+    /// The lanes that a tag of this actor means.
+    fn lanes_of(&self, tag: Tag) -> u32 {
+        if tag == self.all() { self.lanes } else { 1 << (tag.0 & 31) }
+    }
+}
+
+/// The shadow of one block's shared memory.
+#[derive(Debug, Default)]
+pub(crate) struct Shadow {
+    events: Events,
+    writes: Vec<Tag>,
+    reads: Vec<Tag>,
+    /// How many operations in flight read each byte; empty until there is one.
+    locks: Vec<u8>,
+    /// The locks in force.
+    locked: Vec<(FlightId, usize, usize)>,
+    /// Agents of the block itself, the only ones whom the floor is for.
+    near: std::ops::Range<u32>,
+    /// Whether there are others.
+    alone: bool,
+    races: bool,
+    init: bool,
+    asynchrony: bool,
+}
+
+/// Whether all tags lie below `floor`, and none of them is [`Tag::NONE`] if that is `wanted`.
+#[inline(always)]
+fn quiet(tags: &[Tag], floor: Tag, wanted: bool) -> bool {
+    let (mut most, mut least) = (0, u32::MAX);
+    for tag in tags {
+        most = most.max(tag.0);
+        least = least.min(tag.0);
+    }
+    most < floor.0 && (!wanted || least != 0)
+}
+
+/// The runs of equal tags in `at..at + len`: where each begins and ends.
+fn next_run(tags: &[Tag], from: usize, end: usize) -> usize {
+    let first = tags[from];
+    tags[from..end].iter().position(|tag| *tag != first).map_or(end, |len| from + len)
+}
+
+impl Shadow {
+    /// For `bytes` of the shared memory of the block whose warps are the agents `near`, of `agents` in all.
+    pub(crate) fn reset(&mut self, bytes: usize, near: std::ops::Range<u32>, agents: u32, checks: Checks) {
+        for tags in [&mut self.writes, &mut self.reads] {
+            tags.clear();
+            tags.resize(bytes, Tag::NONE);
+        }
+        self.events.clear();
+        self.locks.clear();
+        self.locked.clear();
+        self.alone = near.len() as u32 == agents;
+        self.near = near;
+        (self.races, self.init, self.asynchrony) = (checks.races, checks.init, checks.asynchrony);
+    }
+
+    /// All warps of the block know `clock` now.
+    pub(crate) fn settle(&mut self, clock: &Clock) {
+        self.events.settle(clock);
+    }
+
+    /// `lanes` of the warp `agent` execute the instruction at `pc`.
+    #[inline(always)]
+    pub(crate) fn actor(&mut self, order: &Order, agent: Agent, pc: usize, lanes: u32, strong: Strong) -> Actor {
+        if self.events.is_full() {
+            self.compact();
+        }
+        let (time, pc) = (order.time(agent), pc as u32);
+        let number = self.events.number(Event { agent, time, lanes, pc, by: agent, by_lanes: lanes, strong });
+        let near = self.near.contains(&agent.0);
+        // What is strong keeps the weak accesses before it, which the floor would let go for other blocks too.
+        let asks = !near || (strong.width != 0 && !self.alone);
+        let floor = if asks { Tag(1 << 6) } else { self.events.floor };
+        Actor { agent, lanes, number, strong, floor, near }
+    }
+
+    /// The tag of what `agent` does on behalf of `by_lanes` of the warp `by`, as when a copy of theirs lands.
+    pub(crate) fn landing(
+        &mut self,
+        order: &Order,
+        (agent, lanes): (Agent, u32),
+        (by, by_lanes): (Agent, u32),
+        pc: usize,
+    ) -> u32 {
+        let (time, pc, strong) = (order.time(agent), pc as u32, Strong::default());
+        self.events.number(Event { agent, time, lanes, pc, by, by_lanes, strong })
+    }
+
+    #[cold]
+    fn compact(&mut self) {
+        self.events.compact(&mut [&mut self.writes, &mut self.reads]);
+    }
+
+    /// The lanes behind `old` that do not come before what `tag` of `actor` does now.
+    fn unordered(&self, order: &Order, actor: &Actor, tag: Tag, old: Tag) -> Option<(Event, u32)> {
+        if old < actor.floor {
+            return None;
+        }
+        let lanes = actor.lanes_of(tag);
+        self.events.members(old).find(|(past, past_lanes)| {
+            let same_block = actor.near && self.near.contains(&past.by.0);
+            let free = past.is_strong_with(actor.strong, same_block)
+                || order.known_to_all(past.agent, past.time, actor.agent)
+                || lanes_of(lanes)
+                    .all(|lane| order.ordered(past.agent, past.time, *past_lanes, actor.agent, lane as u32));
+            !free
+        })
+    }
+
+    /// Every lane of the warp reads `width` bytes, lane after lane from `at`.
+    #[inline(always)]
+    pub(crate) fn read_each(&mut self, order: &Order, actor: &Actor, at: usize, width: usize) -> Result<(), Found> {
+        let range = at..at + LANES * width;
+        let clean = quiet(&self.writes[range.clone()], actor.floor, self.init);
+        if clean && quiet(&self.reads[range.clone()], actor.floor, false) {
+            for (lane, tags) in self.reads[range].chunks_exact_mut(width).enumerate() {
+                tags.fill(actor.lane(lane));
+            }
+            return Ok(());
+        }
+        (0..LANES).try_for_each(|lane| self.read(order, actor, actor.lane(lane), at + lane * width, width))
+    }
+
+    /// Reads `len` bytes at `at`; `tag` is one of `actor`.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, order: &Order, actor: &Actor, tag: Tag, at: usize, len: usize) -> Result<(), Found> {
+        if !quiet(&self.writes[at..at + len], actor.floor, self.init) {
+            self.read_slowly(order, actor, tag, at, len)?;
+        }
+        if quiet(&self.reads[at..at + len], actor.floor, false) {
+            self.reads[at..at + len].fill(tag);
+        } else {
+            self.add_reader(order, actor, tag, at, len);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn read_slowly(&self, order: &Order, actor: &Actor, tag: Tag, at: usize, len: usize) -> Result<(), Found> {
+        let (mut from, end) = (at, at + len);
+        while from < end {
+            let old = self.writes[from];
+            if old == Tag::NONE {
+                if self.init {
+                    return Err(Found { conflict: Conflict::Uninitialised, at: from, other: Other::None });
+                }
+            } else if let Some((flight, lane)) = FlightId::of(old) {
+                if self.asynchrony {
+                    return Err(Found { conflict: Conflict::InFlight, at: from, other: Other::Flight(flight, lane) });
+                }
+            } else if self.races
+                && let Some((past, lanes)) = self.unordered(order, actor, tag, old)
+            {
+                let other = Other::Event(past, lanes);
+                return Err(Found { conflict: Conflict::ReadAfterWrite, at: from, other });
+            }
+            from = next_run(&self.writes, from, end);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn add_reader(&mut self, order: &Order, actor: &Actor, tag: Tag, at: usize, len: usize) {
+        let (mut from, end) = (at, at + len);
+        while from < end {
+            let old = self.reads[from];
+            let next = next_run(&self.reads, from, end);
+            if old != tag {
+                let new = if old < actor.floor { tag } else { self.events.union(order, old, tag) };
+                self.reads[from..next].fill(new);
+            }
+            from = next;
+        }
+    }
+
+    /// Writes `len` bytes at `at`; `tag` is one of `actor`, and `same` says whether the byte of that index gets
+    /// the value that it has. A conflict with writes of the same value is no error but a remark.
+    #[inline(always)]
+    pub(crate) fn write(
+        &mut self,
+        order: &Order,
+        actor: &Actor,
+        tag: Tag,
+        (at, len): (usize, usize),
+        same: impl Fn(usize) -> bool,
+    ) -> Result<Option<Found>, Found> {
+        let range = at..at + len;
+        let clean = quiet(&self.writes[range.clone()], actor.floor, false)
+            && quiet(&self.reads[range.clone()], actor.floor, false)
+            && self.locked.is_empty();
+        if clean {
+            self.writes[range].fill(tag);
+            return Ok(None);
+        }
+        self.write_slowly(order, actor, tag, (at, len), &same)
+    }
+
+    /// Every lane of the warp writes `width` bytes, lane after lane from `at`; `false`, and nothing done, if the
+    /// lanes have to be looked at one by one.
+    #[inline(always)]
+    pub(crate) fn write_each(&mut self, actor: &Actor, at: usize, width: usize) -> bool {
+        let range = at..at + LANES * width;
+        let clean = quiet(&self.writes[range.clone()], actor.floor, false)
+            && quiet(&self.reads[range.clone()], actor.floor, false)
+            && self.locked.is_empty();
+        if clean {
+            for (lane, tags) in self.writes[range].chunks_exact_mut(width).enumerate() {
+                tags.fill(actor.lane(lane));
+            }
+        }
+        clean
+    }
+
+    /// Reads and writes `len` bytes at `at` in one.
+    pub(crate) fn update(
+        &mut self,
+        order: &Order,
+        actor: &Actor,
+        tag: Tag,
+        (at, len): (usize, usize),
+    ) -> Result<(), Found> {
+        if self.init
+            && let Some(byte) = (at..at + len).find(|byte| self.writes[*byte] == Tag::NONE)
+        {
+            return Err(Found { conflict: Conflict::Uninitialised, at: byte, other: Other::None });
+        }
+        self.write(order, actor, tag, (at, len), |_| false).map(|_| ())
+    }
+
+    #[inline(never)]
+    fn write_slowly(
+        &mut self,
+        order: &Order,
+        actor: &Actor,
+        tag: Tag,
+        (at, len): (usize, usize),
+        same: &dyn Fn(usize) -> bool,
+    ) -> Result<Option<Found>, Found> {
+        let end = at + len;
+        if self.asynchrony && !self.locked.is_empty() {
+            self.unlocked(at, end)?;
+        }
+        let mut from = at;
+        while from < end && self.races {
+            let next = next_run(&self.reads, from, end);
+            if let Some((past, lanes)) = self.unordered(order, actor, tag, self.reads[from]) {
+                return Err(Found { conflict: Conflict::WriteAfterRead, at: from, other: Other::Event(past, lanes) });
+            }
+            from = next;
+        }
+        let mut remark = None;
+        from = at;
+        while from < end {
+            let old = self.writes[from];
+            let next = next_run(&self.writes, from, end);
+            if let Some((flight, lane)) = FlightId::of(old) {
+                if self.asynchrony {
+                    return Err(Found { conflict: Conflict::InFlight, at: from, other: Other::Flight(flight, lane) });
+                }
+            } else if self.races
+                && let Some((past, lanes)) = self.unordered(order, actor, tag, old)
+            {
+                let conflict = Conflict::WriteAfterWrite;
+                let found = |at| Found { conflict, at, other: Other::Event(past, lanes) };
+                if let Some(at) = (from..next).find(|byte| !same(byte - at)) {
+                    return Err(found(at));
+                }
+                remark = remark.or(Some(found(from)));
+            }
+            let new =
+                if old < actor.floor || FlightId::of(old).is_some() { tag } else { self.events.union(order, old, tag) };
+            self.writes[from..next].fill(new);
+            from = next;
+        }
+        Ok(remark)
+    }
+
+    /// An operation in flight begins to write `len` bytes at `at`: `tag` of `actor` is checked as for a write,
+    /// and the bytes are those of the tag `flight` from now on.
+    pub(crate) fn begin_write(
+        &mut self,
+        order: &Order,
+        actor: &Actor,
+        (tag, flight): (Tag, Tag),
+        (at, len): (usize, usize),
+    ) -> Result<(), Found> {
+        self.write(order, actor, tag, (at, len), |_| false)?;
+        self.writes[at..at + len].fill(flight);
+        Ok(())
+    }
+
+    /// What was in flight to `len` bytes at `at` has been written by the event of `tag`.
+    #[inline(always)]
+    pub(crate) fn land(&mut self, at: usize, len: usize, tag: Tag) {
+        self.writes[at..at + len].fill(tag);
+    }
+
+    /// An operation in flight begins to read `len` bytes at `at`: the check of a read, and nobody may write
+    /// there until [`Shadow::end_read`].
+    pub(crate) fn begin_read(
+        &mut self,
+        order: &Order,
+        actor: &Actor,
+        tag: Tag,
+        (at, len): (usize, usize),
+        flight: FlightId,
+    ) -> Result<(), Found> {
+        self.read(order, actor, tag, at, len)?;
+        self.locks.resize(self.writes.len(), 0);
+        for lock in &mut self.locks[at..at + len] {
+            *lock = lock.saturating_add(1);
+        }
+        self.locked.push((flight, at, len));
+        Ok(())
+    }
+
+    /// The operation has read all its bytes: it was the event of `tag` of `actor` that did.
+    pub(crate) fn end_read(&mut self, order: &Order, actor: &Actor, tag: Tag, flight: FlightId) {
+        let mut done = Vec::new();
+        self.locked.retain(|(owner, at, len)| {
+            if *owner == flight {
+                done.push((*at, *len));
+            }
+            *owner != flight
+        });
+        for (at, len) in done {
+            for lock in &mut self.locks[at..at + len] {
+                *lock = lock.saturating_sub(1);
+            }
+            self.add_reader(order, actor, tag, at, len);
+        }
+    }
+
+    /// Whether no operation in flight reads any of the bytes.
+    #[cold]
+    fn unlocked(&self, at: usize, end: usize) -> Result<(), Found> {
+        let Some(byte) = (at..end).find(|byte| self.locks[*byte] != 0) else { return Ok(()) };
+        let holds = |(_, at, len): &&(FlightId, usize, usize)| (*at..at + len).contains(&byte);
+        let other = self.locked.iter().find(holds).map_or(Other::None, |(flight, ..)| Other::Flight(*flight, 0));
+        Err(Found { conflict: Conflict::Locked, at: byte, other })
+    }
+}
