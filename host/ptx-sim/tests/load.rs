@@ -24,7 +24,7 @@ fn unknown_instructions_modifiers_types_and_registers_are_errors_with_their_line
             "mma.sync.aligned.m16n8k32.row.col.sparse.s32.s8.s8.s32 {%r0,%r1,%r2,%r3}, {%r0,%r1,%r2,%r3}, {%r4,%r5}, {%r0,%r1,%r2,%r3};",
             "types",
         ),
-        ("mul.rz.f32 %r1, %r2, %r3;", "rz"),
+        ("mul.rz.u32 %r1, %r2, %r3;", "lo"),
         ("add.s33 %r1, %r2, %r3;", "type"),
         ("mov.u32 %r1, %tid.w;", "%tid.w"),
         ("mov.u32 %r1, %r64;", "%r64"),

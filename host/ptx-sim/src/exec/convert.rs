@@ -1,8 +1,9 @@
 //! Conversions on all lanes.
 
-use super::float::{canonical32, flush32, saturate32};
-use super::half::{Narrow, bf16_to_f32, f16_to_f32, f64_to_bf16, f64_to_f16};
+use super::float::{canonical32, flush32};
+use super::half::{bf16_to_f32, f16_to_f32, f64_to_bf16, f64_to_f16};
 use super::lanes::{Files, LANES};
+use super::soft::{Finite, Format};
 use crate::ir::op::{Convert, FloatMode, Reg};
 use crate::ir::types::{File, FloatKind, Round, Type, Width};
 
@@ -52,18 +53,16 @@ pub(super) fn convert(files: &mut Files, how: Convert, reg: Width, mask: u32, d:
             float_to_int(files, how, reg, mask, d, a);
         }
         Convert::FloatToInt { .. } => float_to_int(files, how, reg, mask, d, a),
-        Convert::IntToFloat { from: Type::S32, to: FloatKind::F32 } => {
+        Convert::IntToFloat { from: Type::S32, to: FloatKind::F32, round: Round::NearestEven, saturate: false } => {
             files.map1_32(mask, d, a, |a| (a as i32 as f32).to_bits());
         }
-        Convert::IntToFloat { from, to } => int_to_float(files, from, to, mask, d, a),
+        Convert::IntToFloat { .. } => int_to_float(files, how, mask, d, a),
         Convert::FloatToFloat { from: FloatKind::F16, to: FloatKind::F32, mode, .. }
             if mode == FloatMode::default() =>
         {
             files.map1_32(mask, d, a, |a| f16_to_f32(a as u16).to_bits());
         }
-        Convert::FloatToFloat { from, to, round, integral, mode } => {
-            float_to_float(files, from, to, round, integral, mode, mask, [d, a]);
-        }
+        Convert::FloatToFloat { .. } => float_to_float(files, how, mask, d, a),
     }
 }
 
@@ -170,72 +169,53 @@ fn float_to_int(files: &mut Files, how: Convert, reg: Width, mask: u32, d: Reg, 
 }
 
 #[inline(never)]
-fn int_to_float(files: &mut Files, from: Type, to: FloatKind, mask: u32, d: Reg, a: Reg) {
+fn int_to_float(files: &mut Files, how: Convert, mask: u32, d: Reg, a: Reg) {
+    let Convert::IntToFloat { from, to, round, saturate } = how else { return };
     let mut out = [0; LANES];
     for (lane, slot) in out.iter_mut().enumerate() {
         let bits = if from.file() == File::W64 { files.r64(a)[lane] } else { u64::from(files.r32(a)[lane]) };
         let value = integer(bits, from);
-        *slot = match to {
-            FloatKind::F32 => u64::from((value as f32).to_bits()),
-            FloatKind::F64 => (value as f64).to_bits(),
-            // Integers of up to 32 bits are exact in f64.
-            FloatKind::F16 | FloatKind::F16x2 => u64::from(f64_to_f16(value as f64, Narrow::NearestEven)),
-            FloatKind::BF16 | FloatKind::BF16x2 => u64::from(f64_to_bf16(value as f64, Narrow::NearestEven)),
-        };
+        // Clamped before it is rounded: 0 and 1 are exact.
+        let value = if saturate { value.clamp(0, 1) } else { value };
+        let exact = Finite { negative: value < 0, significand: value.unsigned_abs(), exponent: 0 };
+        *slot = Format::of(to).pack(exact, round);
     }
     put(files, if to == FloatKind::F64 { Width::W64 } else { Width::W32 }, mask, d, &out);
 }
 
-/// f64 → f32 towards zero.
-fn f64_to_f32_down(value: f64) -> f32 {
-    let nearest = value as f32;
-    if f64::from(nearest).abs() <= value.abs() || value.is_nan() {
-        return nearest;
+/// `value`, whose `.ftz` is done, in the format `to`.
+fn narrow(value: f64, to: FloatKind, mode: FloatMode) -> u64 {
+    // -0 and negatives become +0; a NaN stays one.
+    let value = if mode.relu && !value.is_nan() && value.is_sign_negative() { 0.0 } else { value };
+    match to {
+        FloatKind::F64 if value.is_nan() => 0x7FFF_FFFF_FFFF_FFFF,
+        FloatKind::F64 => value.to_bits(),
+        FloatKind::F32 if mode.round == Round::NearestEven => u64::from(canonical32(value as f32)),
+        FloatKind::F32 => Format::of(FloatKind::F64).convert(value.to_bits(), Format::of(to), mode.round),
+        FloatKind::F16 | FloatKind::F16x2 => u64::from(f64_to_f16(value, mode.round)),
+        FloatKind::BF16 | FloatKind::BF16x2 => u64::from(f64_to_bf16(value, mode.round)),
     }
-    // One step towards zero; from infinity that is the largest finite value.
-    f32::from_bits(nearest.to_bits() - 1)
 }
 
 #[inline(never)]
-#[expect(clippy::too_many_arguments, reason = "the fields of one operation")]
-fn float_to_float(
-    files: &mut Files,
-    from: FloatKind,
-    to: FloatKind,
-    round: Option<Round>,
-    integral: bool,
-    mode: FloatMode,
-    mask: u32,
-    [d, a]: [Reg; 2],
-) {
-    let down = round == Some(Round::Zero) && !integral;
-    let how = if down { Narrow::Zero } else { Narrow::NearestEven };
+fn float_to_float(files: &mut Files, how: Convert, mask: u32, d: Reg, a: Reg) {
+    let Convert::FloatToFloat { from, to, integral, mode } = how else { return };
     let mut out = [0; LANES];
     for (lane, slot) in out.iter_mut().enumerate() {
         let mut value = wide(files, from, lane, a);
         if mode.flush && from == FloatKind::F32 {
             value = f64::from(flush32(value as f32));
         }
-        if let Some(round) = round.filter(|_| integral) {
-            value = to_integral(value, round);
+        if integral {
+            value = to_integral(value, mode.round);
         }
         if mode.saturate {
             value = if value > 0.0 { value.min(1.0) } else { 0.0 };
         }
-        // -0 and negatives become +0; a NaN stays one.
-        if mode.relu && !value.is_nan() && value.is_sign_negative() {
-            value = 0.0;
-        }
+        let bits = narrow(value, to, mode);
         *slot = match to {
-            FloatKind::F64 if value.is_nan() => 0x7FFF_FFFF_FFFF_FFFF,
-            FloatKind::F64 => value.to_bits(),
-            FloatKind::F32 => {
-                let narrow = if down { f64_to_f32_down(value) } else { value as f32 };
-                let flushed = if mode.flush { flush32(narrow) } else { narrow };
-                u64::from(canonical32(if mode.saturate { saturate32(flushed) } else { flushed }))
-            }
-            FloatKind::F16 | FloatKind::F16x2 => u64::from(f64_to_f16(value, how)),
-            FloatKind::BF16 | FloatKind::BF16x2 => u64::from(f64_to_bf16(value, how)),
+            FloatKind::F32 if mode.flush => u64::from(flush32(f32::from_bits(bits as u32)).to_bits()),
+            _ => bits,
         };
     }
     put(files, if to == FloatKind::F64 { Width::W64 } else { Width::W32 }, mask, d, &out);

@@ -3,10 +3,11 @@
 //! Each value is rounded once. Without `.satfinite` what is too large becomes infinity where it is rounded to the
 //! nearest, with it the greatest finite value; NaN stays NaN: 0x7FFFFFFF in tf32, 0x7FFF in 16 bits, 0x7F in eight.
 
-use super::half::{self, NAN32, f16_to_f32, f32_to_bf16, f64_to_bf16, f64_to_f16};
+use super::half::{NAN32, f16_to_f32, f32_to_bf16, f64_to_bf16, f64_to_f16};
 use super::lanes::Files;
 use super::matrix::{e4m3_value, e5m2_value};
 use crate::ir::narrow::{Last, Narrow, Narrowing, Small};
+use crate::ir::types::Round;
 
 /// The greatest finite magnitudes.
 const MAX_E4M3: u8 = 0x7E;
@@ -34,7 +35,7 @@ pub(super) fn narrow(files: &mut Files, mask: u32, op: &Narrow) {
             let half = |bits: u32| {
                 let value = rectified(relu, value(bits));
                 // Exact: f16 has more of everything than both types.
-                u32::from(f64_to_f16(f64::from(value), half::Narrow::NearestEven))
+                u32::from(f64_to_f16(f64::from(value), Round::NearestEven))
             };
             half(a >> 8) << 16 | half(a)
         }),
@@ -58,10 +59,10 @@ fn one(how: Narrowing, value: f32) -> u32 {
 }
 
 fn sixteen(how: Narrowing, value: f32) -> u16 {
-    let (wide, zero) = (f64::from(value), half::Narrow::Zero);
+    let (wide, zero) = (f64::from(value), Round::Zero);
     let (bits, most) = match (how.to, how.last) {
         (Small::F16, Last::Zero) => (f64_to_f16(wide, zero), MAX_F16),
-        (Small::F16, _) => (f64_to_f16(wide, half::Narrow::NearestEven), MAX_F16),
+        (Small::F16, _) => (f64_to_f16(wide, Round::NearestEven), MAX_F16),
         (_, Last::Zero) => (f64_to_bf16(wide, zero), MAX_BF16),
         _ => (f32_to_bf16(value), MAX_BF16),
     };

@@ -7,7 +7,7 @@ use super::lanes::{ALL, LANES};
 use super::special::special;
 use super::turns::{arrive, branch_table, left, too_long};
 use super::warp::{Stop, Warp};
-use super::{access, atomic, bits, convert, float, integer, issue, matrix, narrow, turns};
+use super::{access, atomic, bits, convert, float, float_compare, integer, issue, matrix, narrow, turns, words};
 use crate::fault::FaultKind;
 use crate::ir::op::{Op, Reg};
 use crate::ir::types::Space;
@@ -189,6 +189,8 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::Dot4 { a_signed, b_signed, d, a, b, c } => {
             files.map3_32(active, [d, a, b, c], |a, b, c| bits::dot4(a_signed, b_signed, a, b, c));
         }
+        Op::Word(ref op) => words::words(files, op, active),
+        Op::MadCarry(ref op) => warp.carry = words::mad_carry(files, op, active, warp.carry),
         Op::Sad { kind, d, a, b, c } => integer::sad(files, kind, active, [d, a, b, c]),
         Op::Mov { wide: false, d, a } => {
             let value = *files.r32(a);
@@ -251,8 +253,10 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
             files.put_pred(d, active, value);
         }
         Op::CompareInt { op, kind, d, a, b } => integer::compare(files, op, kind, active, [d, a, b]),
-        Op::CompareFloat { op, kind, flush, d, a, b } => float::compare(files, op, kind, flush, active, [d, a, b]),
-        Op::TestFloat { kind, test, d, a } => float::test(files, kind, test, active, d, a),
+        Op::CompareFloat { op, kind, flush, d, a, b } => {
+            float_compare::compare(files, op, kind, flush, active, [d, a, b])
+        }
+        Op::TestFloat { kind, test, d, a } => float_compare::test(files, kind, test, active, d, a),
         Op::Float2 { op, kind, mode, d, a, b } => float::float2(files, op, kind, mode, active, [d, a, b]),
         Op::Float1 { op, kind, mode, d, a } => float::float1(files, op, kind, mode, active, d, a),
         Op::Fma { kind, mode, d, a, b, c } => float::fma(files, kind, mode, active, [d, a, b, c]),

@@ -63,6 +63,11 @@ pub(crate) enum Float2 {
     Max,
     MinNan,
     MaxNan,
+    /// `.xorsign.abs`: of the magnitudes, with the product of the signs.
+    MinSigns,
+    MaxSigns,
+    MinNanSigns,
+    MaxNanSigns,
     CopySign,
 }
 
@@ -73,6 +78,9 @@ pub(crate) enum Float1 {
     Sqrt,
     Rcp,
     Rsqrt,
+    /// `.approx.ftz.f64`: of the upper word, into the upper word.
+    RcpGross,
+    RsqrtGross,
     Ex2,
     Lg2,
     Sin,
@@ -80,12 +88,15 @@ pub(crate) enum Float1 {
     Tanh,
 }
 
-/// `.ftz` and `.sat` of a floating-point operation; `.relu` of an `fma`.
+/// `.ftz`, `.sat` and the rounding of a floating-point operation; `.relu` and `.oob` of an `fma`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct FloatMode {
     pub(crate) flush: bool,
     pub(crate) saturate: bool,
     pub(crate) relu: bool,
+    /// A source that is the NaN of elements out of bounds makes the result zero.
+    pub(crate) oob: bool,
+    pub(crate) round: Round,
 }
 
 /// A conversion, every combination of its own kind.
@@ -95,10 +106,10 @@ pub(crate) enum Convert {
     IntToInt { from: Type, to: Type, saturate: bool },
     /// To an integer, with rounding; out of range clamps, NaN gives what the PTX ISA says.
     FloatToInt { from: FloatKind, to: Type, round: Round, flush: bool },
-    /// From an integer, rounding to nearest even.
-    IntToFloat { from: Type, to: FloatKind },
-    /// Between floating-point types (round to nearest even, or to zero), or to an integral value of the same type.
-    FloatToFloat { from: FloatKind, to: FloatKind, round: Option<Round>, integral: bool, mode: FloatMode },
+    /// From an integer, with rounding; `.sat` clamps to [0, 1].
+    IntToFloat { from: Type, to: FloatKind, round: Round, saturate: bool },
+    /// Between floating-point types, or to an integral value of the same type.
+    FloatToFloat { from: FloatKind, to: FloatKind, integral: bool, mode: FloatMode },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

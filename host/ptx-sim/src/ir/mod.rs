@@ -15,6 +15,7 @@ pub(crate) mod op;
 pub(crate) mod registers;
 pub(crate) mod types;
 mod visit;
+pub(crate) mod words;
 
 use crate::counters::Class;
 use op::{Guard, Op, Reg};

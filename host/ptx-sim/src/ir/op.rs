@@ -4,6 +4,7 @@ pub(crate) use super::kinds::*;
 use super::matrix::Matrix;
 use super::narrow::Narrow;
 use super::types::{Compare, FloatKind, IntKind, Logic, Space, Type, Width};
+use super::words::{MadCarry, WordOp};
 
 /// A register: virtual while a kernel is lowered, a slot of its file once it is ready to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,6 +151,8 @@ pub(crate) enum Op {
         b: Reg,
         c: Reg,
     },
+    Word(WordOp),
+    MadCarry(MadCarry),
     /// |a - b| + c.
     Sad {
         kind: IntKind,

@@ -216,9 +216,10 @@ pub(crate) enum Logic {
     Xor,
 }
 
-/// A rounding to an integral value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A rounding: `.rn`, `.rz`, `.rm`, `.rp`, and their forms to an integral value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Round {
+    #[default]
     NearestEven,
     Zero,
     Down,

@@ -3,6 +3,7 @@
 use super::Inst;
 use super::op::{Addr, List, Op, Reg};
 use super::types::{File, FloatKind, IntKind, Type, Width};
+use super::words::{MadCarry, WordOp};
 use crate::ir::op::Convert;
 
 /// How an operation uses a register.
@@ -117,6 +118,14 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
         Op::Dot4 { d, a, b, c, .. } => {
             v.read(W32, [a, b, c]);
             v.write(W32, d);
+        }
+        Op::Word(WordOp { d, a, b, c, .. }) => {
+            v.read(W32, [a, b, c]);
+            v.write(W32, d);
+        }
+        Op::MadCarry(MadCarry { wide, d, a, b, c, .. }) => {
+            v.read(of_wide(*wide), [a, b, c]);
+            v.write(of_wide(*wide), d);
         }
         Op::Sad { kind, d, a, b, c } => {
             v.read(of_int(*kind), [a, b, c]);
@@ -257,7 +266,7 @@ fn convert_files(how: Convert, reg: Width) -> (File, File) {
     match how {
         Convert::IntToInt { from, .. } => (from.file(), of_width(reg)),
         Convert::FloatToInt { from, .. } => (of_float(from), of_width(reg)),
-        Convert::IntToFloat { from, to } => (from.file(), of_float(to)),
+        Convert::IntToFloat { from, to, .. } => (from.file(), of_float(to)),
         Convert::FloatToFloat { from, to, .. } => (of_float(from), of_float(to)),
     }
 }

@@ -4,11 +4,12 @@ use super::dense::{self, Size};
 use super::formats;
 use super::fragments::{a_place, b_place, d_place};
 use crate::exec::float::canonical32;
-use crate::exec::half::{Narrow, f16_to_f32, f64_to_f16};
+use crate::exec::half::{f16_to_f32, f64_to_f16};
 use crate::exec::lanes::{ALL, LANES, Lanes32};
 use crate::exec::warp::Warp;
 use crate::ir::matrix::{Element, Product, Sum};
 use crate::ir::op::Reg;
+use crate::ir::types::Round;
 
 /// Rows of the largest A, columns of every B, and the largest k.
 const ROWS: usize = 16;
@@ -110,7 +111,7 @@ fn finish(warp: &mut Warp, sum: Sum, regs: &[Reg], sums: &[f64; ROWS * COLS]) {
                 let (row, col) = d_place(lane, q * per + e);
                 let value = sums[row * COLS + col];
                 *word |= match sum {
-                    Sum::F16 => u32::from(f64_to_f16(value, Narrow::NearestEven)) << (16 * e),
+                    Sum::F16 => u32::from(f64_to_f16(value, Round::NearestEven)) << (16 * e),
                     _ => canonical32(value as f32),
                 };
             }

@@ -130,7 +130,7 @@ fn every_f16_goes_to_eight_bits_and_every_eight_bits_to_f16() {
         }
         for bits in 0..=u8::MAX {
             let value = if to == Small::E4M3 { e4m3_value(bits) } else { e5m2_value(bits) };
-            let half = f64_to_f16(f64::from(value), half::Narrow::NearestEven);
+            let half = f64_to_f16(f64::from(value), Round::NearestEven);
             let back = f16_to_f32(half);
             assert!(back == value || (back.is_nan() && value.is_nan()), "{to:?}: {bits:#04x} is {value}, not {back}");
             if value.is_finite() {

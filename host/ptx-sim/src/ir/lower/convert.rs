@@ -10,8 +10,31 @@ use crate::ptx::ast::Operand;
 
 const TO_INTEGER: [(&str, Round); 4] =
     [("rni", Round::NearestEven), ("rzi", Round::Zero), ("rmi", Round::Down), ("rpi", Round::Up)];
-const TO_FLOAT: [(&str, Round); 4] =
+/// The roundings of arithmetic and of conversions to floating-point types.
+pub(super) const ROUNDS: [(&str, Round); 4] =
     [("rn", Round::NearestEven), ("rz", Round::Zero), ("rm", Round::Down), ("rp", Round::Up)];
+
+/// The roundings that a `cvt` names.
+#[derive(Clone, Copy)]
+struct Rounds {
+    to_integer: Option<Round>,
+    to_float: Option<Round>,
+}
+
+impl Rounds {
+    fn none(self) -> bool {
+        self.to_integer.is_none() && self.to_float.is_none()
+    }
+}
+
+/// Whether every value of `from` is one of `to`.
+fn holds(to: Type, from: Type) -> bool {
+    match (to.is_signed(), from.is_signed()) {
+        (true, false) => to.bytes() > from.bytes(),
+        (false, true) => false,
+        _ => to.bytes() >= from.bytes(),
+    }
+}
 
 impl<'a> Lowerer<'_, 'a> {
     pub(super) fn convert(&mut self, name: &str, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<bool> {
@@ -37,12 +60,17 @@ impl<'a> Lowerer<'_, 'a> {
         if self.narrow(mods, operands)? {
             return Ok(());
         }
-        let to_integer = mods.maybe(&TO_INTEGER);
-        let to_float = mods.maybe(&TO_FLOAT);
-        let mode = FloatMode { flush: mods.take("ftz"), saturate: mods.take("sat"), relu: mods.take("relu") };
+        let rounds = Rounds { to_integer: mods.maybe(&TO_INTEGER), to_float: mods.maybe(&ROUNDS) };
+        let mode = FloatMode {
+            flush: mods.take("ftz"),
+            saturate: mods.take("sat"),
+            relu: mods.take("relu"),
+            round: rounds.to_integer.or(rounds.to_float).unwrap_or_default(),
+            ..FloatMode::default()
+        };
         let (to, from) = (mods.ty()?, mods.ty()?);
         self.check_modes(mods, to, from, mode)?;
-        let how = self.conversion(mods, to, from, to_integer, to_float, mode)?;
+        let how = self.conversion(mods, to, from, rounds, mode)?;
         self.count(operands, 2..=2)?;
         let (d, declared) = self.wide_dst(&operands[0], to)?;
         if to.is_float() && declared.bytes() != to.bytes() {
@@ -65,38 +93,36 @@ impl<'a> Lowerer<'_, 'a> {
         if mode.saturate && (mode.relu || to == Type::BF16) {
             return mods.error(".sat does not go with .relu or .bf16");
         }
+        let narrows = matches!(to, Type::F16 | Type::BF16) && from == Type::F32;
+        let plain = matches!(mode.round, Round::NearestEven | Round::Zero) && !mode.flush;
+        if mode.relu && !(narrows && plain) {
+            return mods.error(".relu is for .rn and .rz from .f32 to 16 bits, without .ftz");
+        }
         Ok(())
     }
 
-    fn conversion(
-        &self,
-        mods: &Mods<'_>,
-        to: Type,
-        from: Type,
-        to_integer: Option<Round>,
-        to_float: Option<Round>,
-        mode: FloatMode,
-    ) -> Result<Convert> {
-        let plain = to_integer.is_none()
-            && to_float.is_none()
-            && mode == FloatMode { saturate: mode.saturate, ..FloatMode::default() };
+    fn conversion(&self, mods: &Mods<'_>, to: Type, from: Type, rounds: Rounds, mode: FloatMode) -> Result<Convert> {
+        let plain = mode == FloatMode { saturate: mode.saturate, round: mode.round, ..FloatMode::default() };
         match (FloatKind::of(from), FloatKind::of(to)) {
-            (None, None) if plain && from.is_integer() && to.is_integer() => {
+            (None, None) if plain && rounds.none() && from.is_integer() && to.is_integer() => {
+                if mode.saturate && holds(to, from) {
+                    return mods.error(".sat cannot change anything here: every value fits");
+                }
                 Ok(Convert::IntToInt { from, to, saturate: mode.saturate })
             }
-            (Some(from), None) if to.is_integer() && to_float.is_none() && !mode.relu => match to_integer {
+            (Some(from), None) if to.is_integer() && rounds.to_float.is_none() && !mode.relu => match rounds.to_integer
+            {
+                Some(_) if from == FloatKind::BF16 && to.bytes() == 1 => mods.error("bf16 and bytes do not convert"),
                 // Out of range always clamps, so .sat changes nothing here.
                 Some(round) => Ok(Convert::FloatToInt { from, to, round, flush: mode.flush }),
                 None => mods.error("a rounding to an integer (.rni, .rzi, .rmi, .rpi) is missing"),
             },
-            (None, Some(to)) if from.is_integer() && to_integer.is_none() && mode == FloatMode::default() => {
-                let exact = from.bytes() <= 4 || matches!(to, FloatKind::F32 | FloatKind::F64);
-                if to_float != Some(Round::NearestEven) || !exact {
-                    return mods.error("only .rn is supported here, and for 64-bit integers only to .f32 and .f64");
-                }
-                Ok(Convert::IntToFloat { from, to })
-            }
-            (Some(from), Some(to)) => self.float_conversion(mods, to, from, to_integer, to_float, mode),
+            (None, Some(to)) if plain && from.is_integer() && rounds.to_integer.is_none() => match rounds.to_float {
+                Some(_) if to == FloatKind::BF16 && from.bytes() == 1 => mods.error("bf16 and bytes do not convert"),
+                Some(round) => Ok(Convert::IntToFloat { from, to, round, saturate: mode.saturate }),
+                None => mods.error("a rounding (.rn, .rz, .rm, .rp) is missing"),
+            },
+            (Some(from), Some(to)) => self.float_conversion(mods, to, from, rounds, mode),
             _ => mods.error("this conversion is not supported"),
         }
     }
@@ -106,31 +132,27 @@ impl<'a> Lowerer<'_, 'a> {
         mods: &Mods<'_>,
         to: FloatKind,
         from: FloatKind,
-        to_integer: Option<Round>,
-        to_float: Option<Round>,
+        rounds: Rounds,
         mode: FloatMode,
     ) -> Result<Convert> {
         if from == to {
-            if to_float.is_some() || mode.relu {
-                return mods.error("this conversion is not supported");
+            if rounds.to_float.is_some() {
+                return mods.error("a type converts to itself by an integral rounding, or by none");
             }
-            return Ok(Convert::FloatToFloat { from, to, round: to_integer, integral: true, mode });
+            return Ok(Convert::FloatToFloat { from, to, integral: rounds.to_integer.is_some(), mode });
         }
         let narrows = match (from, to) {
             (FloatKind::F64, _) | (FloatKind::F32, FloatKind::F16 | FloatKind::BF16) => true,
-            (_, FloatKind::F64) | (FloatKind::F16 | FloatKind::BF16, FloatKind::F32) => false,
-            _ => return mods.error("this conversion is not supported"),
+            // Neither holds all values of the other.
+            (FloatKind::F16, FloatKind::BF16) | (FloatKind::BF16, FloatKind::F16) => true,
+            _ => false,
         };
-        if to_integer.is_some() || narrows != to_float.is_some() {
-            return mods.error("a conversion to a narrower type needs .rn or .rz, one to a wider type takes none");
+        if rounds.to_integer.is_some() || narrows != rounds.to_float.is_some() {
+            return mods.error(
+                "a conversion to a narrower type needs a rounding (.rn, .rz, .rm, .rp), one to a wider type takes none",
+            );
         }
-        if !matches!(to_float, None | Some(Round::NearestEven | Round::Zero)) {
-            return mods.error("the roundings .rm and .rp are not supported here");
-        }
-        if mode.relu && !(narrows && from == FloatKind::F32) {
-            return mods.error(".relu does not go with this conversion");
-        }
-        Ok(Convert::FloatToFloat { from, to, round: to_float, integral: false, mode })
+        Ok(Convert::FloatToFloat { from, to, integral: false, mode })
     }
 
     fn cvta(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {

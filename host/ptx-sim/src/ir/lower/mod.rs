@@ -18,6 +18,7 @@ mod sync;
 mod target;
 mod variables;
 mod warp;
+mod words;
 
 use std::collections::HashMap;
 
@@ -174,6 +175,7 @@ impl<'a> Lowerer<'_, 'a> {
         self.class = Class::Control;
         let first = self.code.len();
         let known = self.control(name, &mut mods, operands)?
+            || self.words(name, &mut mods, operands)?
             || self.arith(name, &mut mods, operands)?
             || self.float(name, &mut mods, operands)?
             || self.convert(name, &mut mods, operands)?
