@@ -94,6 +94,12 @@ impl Type {
         !self.is_integer() && !self.is_bits() && self != Self::Pred
     }
 
+    /// Whether a register declared as this can be an operand of type `ty`, sizes apart (PTX ISA 9.2, operand
+    /// type checking): integers of either sign go together, bits with everything, floats with no integers.
+    pub(crate) fn agrees(self, ty: Self) -> bool {
+        !(self.is_float() && ty.is_integer() || self.is_integer() && ty.is_float())
+    }
+
     /// The width that integer operations on this type have.
     pub(crate) fn width(self) -> Option<Width> {
         Some(match self.bytes() {

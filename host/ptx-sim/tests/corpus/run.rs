@@ -1,6 +1,6 @@
 //! Runs a case and says what came of it.
 
-use ptx_sim::{Fault, Launch, Memory, Module, Report, Schedule, launch};
+use ptx_sim::{Fault, Launch, LoadError, Memory, Module, Report, Schedule, launch};
 
 use super::case::{Arg, Case, Variant, bytes};
 
@@ -13,8 +13,11 @@ pub(crate) struct Outcome {
 }
 
 /// Runs the bug or the twin of `case` in a memory of its own.
-pub(crate) fn run(case: &Case, variant: &Variant, schedule: Schedule) -> Outcome {
-    let module = Module::load(&variant.text, &case.name).unwrap_or_else(|error| panic!("{error}"));
+///
+/// # Errors
+/// The text is refused.
+pub(crate) fn run(case: &Case, variant: &Variant, schedule: Schedule) -> Result<Outcome, LoadError> {
+    let module = Module::load(&variant.text, &case.name)?;
     let kernel = module.kernels().next().unwrap_or_else(|| panic!("{}: no kernel", case.name));
     let memory = Memory::new();
     let instance = module.instantiate(&memory).expect("memory for the module's variables");
@@ -40,7 +43,7 @@ pub(crate) fn run(case: &Case, variant: &Variant, schedule: Schedule) -> Outcome
     request.instruction_limit = variant.limit.unwrap_or(request.instruction_limit);
     let end = launch(&instance, &memory, &request);
     let results = addresses.iter().filter_map(|(arg, address)| result(arg, *address, &memory)).collect();
-    Outcome { end, results }
+    Ok(Outcome { end, results })
 }
 
 /// Gives a buffer its place and its first values.

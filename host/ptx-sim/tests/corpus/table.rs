@@ -21,7 +21,7 @@ pub(crate) fn between_marks(readme: &str) -> Option<&str> {
 pub(crate) fn markdown(cases: &[Case]) -> String {
     let mut out = "| planted bug | what is wrong | finding | line | other party | twin: instructions |\n|---|---|---|---|---|---|\n".to_owned();
     for case in cases {
-        let bug = run(case, &case.bug, Schedule::Late);
+        let bug = run(case, &case.bug, Schedule::Late).unwrap_or_else(|error| panic!("{error}"));
         let found = bug.findings().first().map(|fault| (*fault).clone());
         let (kind, line) = found.as_ref().map_or(("none", 0), |fault| (FaultKind::name(fault.kind), fault.ptx_line));
         let line = if line == 0 {
@@ -32,7 +32,7 @@ pub(crate) fn markdown(cases: &[Case]) -> String {
         let other = found
             .and_then(|fault| fault.other)
             .map_or(String::new(), |other| format!("{} `{}`", other.ptx_line, text(&other.instruction)));
-        let twin = run(case, &case.ok, Schedule::Late);
+        let twin = run(case, &case.ok, Schedule::Late).unwrap_or_else(|error| panic!("{error}"));
         let instructions =
             twin.end.map_or("faulted".to_owned(), |report| report.counters.warp_instructions.to_string());
         let (name, what) = (&case.name, text(&case.what));

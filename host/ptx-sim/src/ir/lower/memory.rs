@@ -144,8 +144,8 @@ impl<'a> Lowerer<'_, 'a> {
                 }
                 Operand::Name(name) => {
                     let (reg, declared) = self.declared(name)?;
-                    if declared.bytes() < ty.bytes() {
-                        return mods.error(format!("{name} is narrower than the type"));
+                    if declared.bytes() < ty.bytes() || !declared.agrees(ty) {
+                        return self.misfit(name, declared, ty);
                     }
                     (reg, declared.width())
                 }

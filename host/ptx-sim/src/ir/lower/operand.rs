@@ -36,10 +36,14 @@ impl<'a> Lowerer<'_, 'a> {
     /// The register `name`, which must be as wide as `ty`.
     pub(super) fn register(&mut self, name: &'a str, ty: Type) -> Result<Reg> {
         let (reg, declared) = self.declared(name)?;
-        if declared.bytes() != ty.bytes() {
-            return self.error(format!("{name} is declared .{declared:?}, which does not fit .{ty:?}").to_lowercase());
+        if declared.bytes() != ty.bytes() || !declared.agrees(ty) {
+            return self.misfit(name, declared, ty);
         }
         Ok(reg)
+    }
+
+    pub(super) fn misfit<T>(&self, name: &str, declared: Type, ty: Type) -> Result<T> {
+        self.error(format!("{name} is declared .{declared:?}, which does not fit .{ty:?}").to_lowercase())
     }
 
     /// A result register of exactly the width of `ty`.
@@ -57,8 +61,8 @@ impl<'a> Lowerer<'_, 'a> {
             Operand::Name("_") => Ok((self.fresh(ty.file()), ty)),
             Operand::Name(name) => {
                 let (reg, declared) = self.declared(name)?;
-                if declared.bytes() < ty.bytes() {
-                    return self.error(format!("{name} is narrower than .{ty:?}").to_lowercase());
+                if declared.bytes() < ty.bytes() || !declared.agrees(ty) {
+                    return self.misfit(name, declared, ty);
                 }
                 Ok((reg, declared))
             }
@@ -78,8 +82,8 @@ impl<'a> Lowerer<'_, 'a> {
     pub(super) fn wide_src(&mut self, operand: &Operand<'a>, ty: Type) -> Result<Reg> {
         let Operand::Name(name) = operand else { return self.immediate(operand, ty) };
         let (reg, declared) = self.declared(name)?;
-        if declared.bytes() < ty.bytes() {
-            return self.error(format!("{name} is narrower than .{ty:?}").to_lowercase());
+        if declared.bytes() < ty.bytes() || !declared.agrees(ty) {
+            return self.misfit(name, declared, ty);
         }
         if declared.file() == ty.file() {
             return Ok(reg);

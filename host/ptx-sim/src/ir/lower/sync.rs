@@ -42,6 +42,24 @@ impl<'a> Lowerer<'_, 'a> {
         Ok(self.counts_as(Class::Sync))
     }
 
+    /// A barrier's number; a constant has to be one that there is.
+    fn barrier_id(&mut self, operand: &Operand<'a>) -> Result<Reg> {
+        match operand {
+            Operand::Integer(id) if !(0..16).contains(id) => self.error(format!("barrier {id}: there are 0 to 15")),
+            _ => self.src(operand, Type::U32),
+        }
+    }
+
+    /// The threads that a barrier is for; warps arrive as a whole.
+    fn barrier_count(&mut self, operand: &Operand<'a>) -> Result<Reg> {
+        match operand {
+            Operand::Integer(count) if *count <= 0 || count % 32 != 0 => {
+                self.error(format!("{count} threads at a barrier: the count has to be a multiple of 32"))
+            }
+            _ => self.src(operand, Type::U32),
+        }
+    }
+
     fn barrier(&mut self, aligned: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
         // A warp arrives as a whole in either form; only the aligned ones need threads that have not exited.
         // `bar` is aligned by itself and does not say so.
@@ -50,8 +68,8 @@ impl<'a> Lowerer<'_, 'a> {
         let action = mods.one_of(&[("sync", 0), ("arrive", 1), ("red", 2)])?;
         if action != 2 {
             self.count(operands, 1 + action..=2)?;
-            let id = self.src(&operands[0], Type::U32)?;
-            let count = operands.get(1).map_or(Ok(Reg::NONE), |operand| self.src(operand, Type::U32))?;
+            let id = self.barrier_id(&operands[0])?;
+            let count = operands.get(1).map_or(Ok(Reg::NONE), |operand| self.barrier_count(operand))?;
             let kind = if action == 0 { BarrierKind::Sync } else { BarrierKind::Arrive };
             self.emit(Op::Barrier { kind, aligned, id, count, d: Reg::NONE, p: Reg::NONE, negated: false });
             return Ok(());
@@ -65,8 +83,8 @@ impl<'a> Lowerer<'_, 'a> {
         }
         self.count(operands, 3..=4)?;
         let d = self.dst(&operands[0], ty)?;
-        let id = self.src(&operands[1], Type::U32)?;
-        let count = if operands.len() == 4 { self.src(&operands[2], Type::U32)? } else { Reg::NONE };
+        let id = self.barrier_id(&operands[1])?;
+        let count = if operands.len() == 4 { self.barrier_count(&operands[2])? } else { Reg::NONE };
         let (p, negated) = self.pred(&operands[operands.len() - 1])?;
         self.emit(Op::Barrier { kind, aligned, id, count, d, p, negated });
         Ok(())
