@@ -1,5 +1,6 @@
 //! Running a kernel.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::counters::Counters;
@@ -20,6 +21,24 @@ pub enum Schedule {
     Eager,
     /// Landing points and orders drawn from this seed; the same on every run.
     Random(u64),
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late => f.write_str("late"),
+            Self::Eager => f.write_str("eager"),
+            Self::Random(seed) => write!(f, "random:{seed}"),
+        }
+    }
+}
+
+impl Schedule {
+    /// The first `count` of a list that everyone uses: late, eager, then the seeds from 0.
+    pub fn list(count: usize) -> Vec<Self> {
+        let drawn = (0..).map(Self::Random);
+        [Self::Late, Self::Eager].into_iter().chain(drawn).take(count).collect()
+    }
 }
 
 /// Which mistakes a launch is searched for; all of them by default.
@@ -93,13 +112,13 @@ pub struct Launch<'a> {
 }
 
 impl<'a> Launch<'a> {
-    /// A launch without dynamic shared memory, with the default schedule and limit.
+    /// A launch without dynamic shared memory, with the kernel's own clusters, the default schedule and limit.
     pub fn new(kernel: &'a Kernel, grid: [u32; 3], block: [u32; 3], params: &'a [u8]) -> Self {
         Self {
             kernel,
             grid,
             block,
-            cluster: [1; 3],
+            cluster: kernel.required_cluster().unwrap_or([1; 3]),
             blocks: None,
             dynamic_shared: 0,
             params,

@@ -80,7 +80,19 @@ pub(crate) struct KernelInner {
     pub(crate) static_shared: u32,
     pub(crate) max_threads: Option<[u32; 3]>,
     pub(crate) required_threads: Option<[u32; 3]>,
+    pub(crate) cluster: ClusterRules,
     pub(crate) program: Program,
+}
+
+/// What an entry's directives say of clusters (PTX ISA 11.4.4 to 11.4.6).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ClusterRules {
+    /// `.reqnctapercluster`.
+    pub(crate) required: Option<[u32; 3]>,
+    /// `.explicitcluster`: the launch says how large a cluster is.
+    pub(crate) explicit: bool,
+    /// `.maxclusterrank`: the most blocks of a cluster.
+    pub(crate) most: Option<u32>,
 }
 
 impl Module {
@@ -139,6 +151,7 @@ impl Module {
 
 fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Function<'a>) -> Result<KernelInner, Error> {
     let (mut max_threads, mut required_threads) = (None, None);
+    let mut cluster = ClusterRules::default();
     for (line, word, values) in &entry.tuning {
         let shape = || {
             let mut shape = [1_u32; 3];
@@ -150,6 +163,9 @@ fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Functio
         match *word {
             ".maxntid" => max_threads = shape(),
             ".reqntid" => required_threads = shape(),
+            ".reqnctapercluster" => cluster.required = shape(),
+            ".explicitcluster" => cluster.explicit = true,
+            ".maxclusterrank" => cluster.most = values.first().map(|most| u32::try_from(*most).unwrap_or(u32::MAX)),
             // Hints to ptxas about registers and residency.
             ".minnctapersm" | ".maxnctapersm" | ".maxnreg" | ".noreturn" => {}
             _ => return Err(Error::new(*line, format!("{word} is not supported"))),
@@ -165,6 +181,7 @@ fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Functio
         static_shared: lowered.static_shared,
         max_threads,
         required_threads,
+        cluster,
         program: registers::allocate(lowered),
     })
 }
@@ -223,5 +240,20 @@ impl Kernel {
     /// `.reqntid`: the one block shape that is allowed.
     pub fn required_threads(&self) -> Option<[u32; 3]> {
         self.inner.required_threads
+    }
+
+    /// `.reqnctapercluster`: the one cluster shape that is allowed, and that a launch has without asking.
+    pub fn required_cluster(&self) -> Option<[u32; 3]> {
+        self.inner.cluster.required
+    }
+
+    /// `.explicitcluster`: whether a launch must say how large its clusters are.
+    pub fn explicit_cluster(&self) -> bool {
+        self.inner.cluster.explicit
+    }
+
+    /// `.maxclusterrank`: the most blocks that a cluster may have.
+    pub fn max_cluster_rank(&self) -> Option<u32> {
+        self.inner.cluster.most
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 #[test]
 fn verify_runs_every_kernel_and_all_are_equal() {
-    let outcomes = verify(gpu(), &Options { only: None, seed: 12 }, &mut |_, _, _| {}).unwrap();
+    let outcomes = verify(gpu(), &Options { seed: 12, ..Options::default() }, &mut |_, _, _| {}).unwrap();
     let ran: BTreeSet<&str> = outcomes.iter().filter(|o| o.cases > 0).map(|o| o.entry.as_str()).collect();
     let compiled = Module::ALL.into_iter().flat_map(|module| gpu().arch().entries(module));
     let missed: Vec<&str> = compiled.filter(|entry| !ran.contains(entry)).collect();

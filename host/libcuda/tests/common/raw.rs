@@ -11,6 +11,36 @@ pub(crate) const GLOBAL: u32 = 0;
 pub(crate) const THREAD_LOCAL: u32 = 1;
 pub(crate) const RELAXED: u32 = 2;
 
+/// A `CUlaunchAttribute`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Attribute {
+    pub(crate) id: u32,
+    pub(crate) padding: u32,
+    pub(crate) value: [u32; 16],
+}
+
+impl Attribute {
+    /// The attribute of that number whose value begins with `words`.
+    pub(crate) fn new(id: u32, words: &[u32]) -> Self {
+        let mut value = [0; 16];
+        value[..words.len()].copy_from_slice(words);
+        Self { id, padding: 0, value }
+    }
+}
+
+/// A `CUlaunchConfig`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Config {
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) dynamic_shared: u32,
+    pub(crate) stream: Raw,
+    pub(crate) attributes: *const Attribute,
+    pub(crate) attribute_count: u32,
+}
+
 unsafe extern "C" {
     pub(crate) fn cuStreamBeginCapture_v2(stream: Raw, mode: u32) -> u32;
     pub(crate) fn cuStreamEndCapture(stream: Raw, graph: *mut Raw) -> u32;
@@ -62,6 +92,34 @@ unsafe extern "C" {
     pub(crate) fn cuGraphNodeGetType(node: Raw, kind: *mut u32) -> u32;
     pub(crate) fn cuGraphDestroy(graph: Raw) -> u32;
     pub(crate) fn cuGraphExecDestroy(exec: Raw) -> u32;
+    pub(crate) fn cuLaunchKernelEx(
+        config: *const Config,
+        function: Raw,
+        pointers: *mut *mut c_void,
+        extra: *mut *mut c_void,
+    ) -> u32;
+    pub(crate) fn cuOccupancyMaxActiveClusters(count: *mut i32, function: Raw, config: *const Config) -> u32;
+    pub(crate) fn cuOccupancyMaxPotentialClusterSize(size: *mut i32, function: Raw, config: *const Config) -> u32;
+    pub(crate) fn cuFuncSetAttribute(function: Raw, attribute: u32, value: i32) -> u32;
+    pub(crate) fn cuFuncGetAttribute(value: *mut i32, attribute: u32, function: Raw) -> u32;
+    pub(crate) fn cuModuleGetFunction(function: *mut Raw, module: Raw, name: *const std::ffi::c_char) -> u32;
+    pub(crate) fn cuTensorMapEncodeTiled(
+        map: *mut c_void,
+        data_type: i32,
+        rank: u32,
+        address: u64,
+        dims: *const u64,
+        strides: *const u64,
+        box_dims: *const u32,
+        element_strides: *const u32,
+        interleave: i32,
+        swizzle: i32,
+        promotion: i32,
+        fill: i32,
+    ) -> u32;
+    pub(crate) fn cuTensorMapReplaceAddress(map: *mut c_void, address: u64) -> u32;
+    /// The first of its arguments; the others are not looked at.
+    pub(crate) fn cuTensorMapEncodeIm2col(map: *mut c_void) -> u32;
     pub(crate) fn cuLaunchKernel(
         function: Raw,
         grid_x: u32,

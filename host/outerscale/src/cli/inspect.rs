@@ -137,7 +137,8 @@ fn counters(gpu: &Gpu, kernel: Option<&str>, progress: &Progress) -> Result<BTre
         return Ok(BTreeMap::new());
     }
     libcuda::simulator::reset_counters();
-    verify(gpu, &Options { only: kernel.map(str::to_owned), seed: 0 }, &mut |name, i, n| progress.step(name, i, n))?;
+    let options = Options { only: kernel.map(str::to_owned), ..Options::default() };
+    verify(gpu, &options, &mut |name, i, n| progress.step(name, i, n))?;
     Ok(libcuda::simulator::counters())
 }
 

@@ -9,7 +9,7 @@ mod report;
 mod verify;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use outerscale::{Backend, Dtype, Gpu, linear::Scheme};
+use outerscale::{Backend, Dtype, Gpu, linear::Scheme, verify::Options};
 use report::Output;
 use std::{io::Write, process::ExitCode};
 
@@ -41,6 +41,9 @@ enum Command {
         /// Where the data comes from.
         #[arg(long, value_name = "N", default_value_t = 0)]
         seed: u64,
+        /// Run under so many schedules of the simulator: late, eager, then drawn from the seeds 0, 1 and so on.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        schedules: u16,
         #[command(flatten)]
         common: Common,
     },
@@ -149,7 +152,9 @@ pub(crate) fn main() -> ExitCode {
     let (json, result) = match cli.command {
         Command::Demo { common } => (common.json, demo::run(&common)),
         Command::Linear(flags) => (flags.common.json, linear::run(&flags)),
-        Command::Verify { only, seed, common } => (common.json, verify::run(only, seed, &common)),
+        Command::Verify { only, seed, schedules, common } => {
+            (common.json, verify::run(Options { only, seed, schedules: schedules.into() }, &common))
+        }
         Command::Inspect { kernel, sass, common } => (common.json, inspect::run(kernel.as_deref(), sass, &common)),
         Command::Bench(flags) => (flags.common.json, bench::run(&flags)),
         Command::Devices { common } => (common.json, devices::run(&common)),

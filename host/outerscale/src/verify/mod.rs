@@ -16,18 +16,30 @@ pub(crate) use quantizers::{pack_rows, quantize_static, quantize_tensor, quantiz
 pub(crate) use reductions::{row_absmax, tensor_absmax};
 
 use crate::{
-    Gpu, Result,
+    Error, Gpu, Result,
+    gpu::Driver,
     ops::Problem,
     registry::{self, Kernel},
 };
+use ptx_sim::Schedule;
 
 /// What to verify.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// As [`registry::kernels`] takes it.
     pub only: Option<String>,
     /// Where the data comes from.
     pub seed: u64,
+    /// Under how many schedules of the simulator each kernel runs: late, eager, then drawn ones. More than one on
+    /// the simulator only.
+    pub schedules: usize,
+}
+
+impl Default for Options {
+    /// Every kernel, seed 0, the default schedule.
+    fn default() -> Self {
+        Options { only: None, seed: 0, schedules: 1 }
+    }
 }
 
 /// What came of one kernel.
@@ -50,6 +62,8 @@ pub struct Outcome {
     pub op: &'static str,
     /// The kernel's entry.
     pub entry: String,
+    /// The simulator's schedule; late on a GPU, which knows none.
+    pub schedule: Schedule,
     /// Cases run.
     pub cases: u32,
     /// What came of them.
@@ -64,25 +78,37 @@ impl Outcome {
 }
 
 /// Verifies kernels; `progress` is told each kernel's name before it runs, with its number and how many there are.
+/// The outcomes come schedule by schedule. What the simulator notes besides is in `libcuda::simulator::notes`.
 ///
 /// # Errors
-/// As [`registry::kernels`]. What kernels do wrong is in the outcomes.
+/// As [`registry::kernels`]; [`Error::Backend`] where several schedules are asked of a GPU. What kernels do wrong is
+/// in the outcomes.
 pub fn verify(gpu: &Gpu, options: &Options, progress: &mut dyn FnMut(&str, usize, usize)) -> Result<Vec<Outcome>> {
     let jobs = registry::kernels(options.only.as_deref())?;
-    let mut outcomes = Vec::with_capacity(jobs.len());
-    let mut broken_by = None;
-    for (index, job) in jobs.iter().enumerate() {
-        progress(&job.entry, index, jobs.len());
-        let (cases, verdict) = match &broken_by {
-            None => run(gpu, job, options.seed),
-            // A fault ends the context: nothing that runs after it means anything.
-            Some(entry) => (0, Verdict::Failed(format!("not run: {entry} broke the context"))),
-        };
-        if matches!(verdict, Verdict::Failed(_)) && gpu.synchronize().is_err() {
-            broken_by.get_or_insert_with(|| job.entry.clone());
-        }
-        outcomes.push(Outcome { op: job.op.name, entry: job.entry.clone(), cases, verdict });
+    if options.schedules > 1 && gpu.driver() != Driver::Sim {
+        let rule = "a GPU has its own schedule: --schedules takes several on the simulator only (--backend sim)";
+        return Err(Error::Backend(rule.to_owned()));
     }
+    let schedules = Schedule::list(options.schedules.max(1));
+    let total = schedules.len() * jobs.len();
+    let mut outcomes = Vec::with_capacity(total);
+    let mut broken_by = None;
+    for schedule in schedules {
+        libcuda::simulator::set_schedule(schedule);
+        for job in &jobs {
+            progress(&job.entry, outcomes.len(), total);
+            let (cases, verdict) = match &broken_by {
+                None => run(gpu, job, options.seed),
+                // A fault ends the context: nothing that runs after it means anything.
+                Some(entry) => (0, Verdict::Failed(format!("not run: {entry} broke the context"))),
+            };
+            if matches!(verdict, Verdict::Failed(_)) && gpu.synchronize().is_err() {
+                broken_by.get_or_insert_with(|| job.entry.clone());
+            }
+            outcomes.push(Outcome { op: job.op.name, entry: job.entry.clone(), schedule, cases, verdict });
+        }
+    }
+    libcuda::simulator::set_schedule(Schedule::default());
     Ok(outcomes)
 }
 

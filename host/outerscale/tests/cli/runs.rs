@@ -123,6 +123,25 @@ fn verify_tells_each_kernel() {
 }
 
 #[test]
+fn verify_runs_under_several_schedules() {
+    let report = json(&outerscale(&["verify", "--only", "row_absmax", "--schedules", "3", "--json"]));
+    let schedules = report["schedules"].as_array().expect("schedules");
+    let names: Vec<_> = schedules.iter().map(|schedule| schedule["schedule"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["late", "eager", "random:0"]);
+    for schedule in schedules {
+        assert_eq!(schedule["equal"], schedule["kernels"], "{report:#}");
+        assert_eq!(schedule["cases"], schedules[0]["cases"]);
+    }
+    let kernels = schedules[0]["kernels"].as_u64().expect("a count");
+    assert_eq!(report["kernels"].as_array().map(Vec::len), Some(3 * kernels as usize));
+    let text = stdout(&outerscale(&["verify", "--only", "row_absmax_f32", "--schedules", "2"]));
+    assert!(text.contains("schedule eager: 1 of 1 equal"), "{text}");
+    assert!(text.contains("1 of 1 kernels equal to the oracle bit for bit under 2 schedules, seed 0"), "{text}");
+    let refused = outerscale(&["verify", "--schedules", "0"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+}
+
+#[test]
 fn bench_says_that_simulated_time_is_none_of_a_gpu() {
     let output = outerscale(&["bench", "--only", "quantize_token", "--shape", "4,4,64"]);
     let text = stdout(&output);

@@ -1,6 +1,7 @@
 //! Device attributes, by their numbers in cuda.h (`CUdevice_attribute`).
 
 use super::{
+    cluster,
     device::{
         MAX_BLOCK, MAX_GRID, REGISTERS_PER_MULTIPROCESSOR, SHARED_PER_BLOCK, SHARED_RESERVED_PER_BLOCK, Spec,
         THREADS_PER_BLOCK, WARP,
@@ -11,8 +12,8 @@ use super::{
 /// The highest number of CUDA 13.0.
 const LAST: u32 = 144;
 
-/// The value of one attribute. What the simulated GPU cannot do (textures, managed or mapped memory, clusters,
-/// tensor maps, cooperative launches, pools, concurrent kernels, stream priorities) is 0.
+/// The value of one attribute. What the simulated GPU cannot do (textures, managed or mapped memory,
+/// cooperative launches, concurrent kernels, stream priorities) is 0.
 pub(super) fn of_device(spec: &Spec, attribute: u32) -> Answer<u32> {
     Ok(match attribute {
         1 => THREADS_PER_BLOCK,
@@ -50,6 +51,9 @@ pub(super) fn of_device(spec: &Spec, attribute: u32) -> Answer<u32> {
         } // f32 operations for one of f64
         97 => spec.shared_per_block_optin,
         106 => spec.blocks_per_multiprocessor,
+        120 => cluster::device_attribute(spec),
+        // Tensor maps came with clusters.
+        127 => cluster::device_attribute(spec),
         111 => SHARED_RESERVED_PER_BLOCK,
         15 | 17..=35 | 40..=LAST => 0,
         _ => return Err(Status::InvalidValue.because(format!("there is no device attribute {attribute}"))),

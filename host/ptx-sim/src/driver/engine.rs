@@ -9,9 +9,11 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::Counters;
+use crate::{Checks, Counters, Fault, Schedule};
 
 static TURN: Mutex<()> = Mutex::new(());
+static CHOSEN: Mutex<(Checks, Schedule)> = Mutex::new((Checks::ALL, Schedule::Late));
+static NOTES: Mutex<Vec<Fault>> = Mutex::new(Vec::new());
 static COUNTERS: Mutex<BTreeMap<String, Counters>> = Mutex::new(BTreeMap::new());
 
 /// Waits for the work of other threads and keeps them waiting.
@@ -55,6 +57,46 @@ pub(super) fn counters() -> BTreeMap<String, Counters> {
 
 pub(super) fn reset_counters() {
     COUNTERS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+/// What launches are searched for, and their schedule.
+pub(super) fn chosen() -> (Checks, Schedule) {
+    *CHOSEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn set_checks(checks: Checks) {
+    CHOSEN.lock().unwrap_or_else(PoisonError::into_inner).0 = checks;
+}
+
+pub(super) fn set_schedule(schedule: Schedule) {
+    CHOSEN.lock().unwrap_or_else(PoisonError::into_inner).1 = schedule;
+}
+
+/// A program that launches for days must not fill the memory with what it is told.
+const MOST_NOTES: usize = 1000;
+
+/// Keeps the findings of a launch that are new.
+pub(super) fn note(found: Vec<Fault>) {
+    let mut notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
+    for note in found {
+        if notes.len() < MOST_NOTES && !notes.iter().any(|known| same(known, &note)) {
+            notes.push(note);
+        }
+    }
+}
+
+/// Whether two findings are one, seen by other threads or in another launch.
+fn same(a: &Fault, b: &Fault) -> bool {
+    let place = |fault: &Fault| (fault.ptx_line, fault.other.as_ref().map(|other| other.ptx_line));
+    a.kind == b.kind && place(a) == place(b) && a.kernel == b.kernel && a.ptx_file == b.ptx_file
+}
+
+pub(super) fn notes() -> Vec<Fault> {
+    NOTES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+pub(super) fn reset_notes() {
+    NOTES.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
 #[cfg(test)]

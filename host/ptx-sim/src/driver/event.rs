@@ -65,34 +65,36 @@ pub(super) extern "C" fn record(handle: Handle, stream: Handle) -> Code {
     record_with_flags(handle, stream, 0)
 }
 
-/// In a stream that captures, an event marks a place in the graph, and only an external one becomes a node.
 pub(super) extern "C" fn record_with_flags(handle: Handle, stream: Handle, flags: c_uint) -> Code {
-    answer(|| {
-        if flags & !RECORD_EXTERNAL != 0 {
-            return Err(Status::InvalidValue.because(format!("flags {flags:#x} of cuEventRecordWithFlags are unknown")));
+    answer(|| record_event(handle, stream, flags))
+}
+
+/// In a stream that captures, an event marks a place in the graph, and only an external one becomes a node.
+pub(super) fn record_event(handle: Handle, stream: Handle, flags: u32) -> Answer<()> {
+    if flags & !RECORD_EXTERNAL != 0 {
+        return Err(Status::InvalidValue.because(format!("flags {flags:#x} of cuEventRecordWithFlags are unknown")));
+    }
+    let (mut state, context) = with_stream(stream)?;
+    let captures = state.captures(stream, context, "cuEventRecord")?;
+    let point = if captures { state.point_of(stream)?.cloned() } else { None };
+    let event = state.events.get_mut(&handle).ok_or_else(|| handle.stale(Kind::Event))?;
+    if event.context != context {
+        return Err(Status::InvalidHandle.because("the event and the stream are of different contexts"));
+    }
+    match (point, flags & RECORD_EXTERNAL != 0) {
+        (Some(_), true) => state.append(stream, NodeKind::RecordEvent, Arc::new(move |_| record_now(handle))),
+        (Some(point), false) => {
+            event.captured = Some(point);
+            Ok(())
         }
-        let (mut state, context) = with_stream(stream)?;
-        let captures = state.captures(stream, context, "cuEventRecord")?;
-        let point = if captures { state.point_of(stream)?.cloned() } else { None };
-        let event = state.events.get_mut(&handle).ok_or_else(|| handle.stale(Kind::Event))?;
-        if event.context != context {
-            return Err(Status::InvalidHandle.because("the event and the stream are of different contexts"));
+        (None, true) => Err(Status::InvalidValue.because(
+            "CU_EVENT_RECORD_EXTERNAL makes a node of the graph that is captured, and the stream does not capture",
+        )),
+        (None, false) => {
+            (event.recorded, event.captured) = (Some(Instant::now()), None);
+            Ok(())
         }
-        match (point, flags & RECORD_EXTERNAL != 0) {
-            (Some(_), true) => state.append(stream, NodeKind::RecordEvent, Arc::new(move |_| record_now(handle))),
-            (Some(point), false) => {
-                event.captured = Some(point);
-                Ok(())
-            }
-            (None, true) => Err(Status::InvalidValue.because(
-                "CU_EVENT_RECORD_EXTERNAL makes a node of the graph that is captured, and the stream does not capture",
-            )),
-            (None, false) => {
-                (event.recorded, event.captured) = (Some(Instant::now()), None);
-                Ok(())
-            }
-        }
-    })
+    }
 }
 
 fn record_now(handle: Handle) -> Answer<()> {

@@ -3,8 +3,8 @@
 use std::ffi::c_void;
 
 use super::{
-    capture_calls, context, context_settings, copy, device, event, function, graph, host_memory, launch, memory,
-    module, occupancy, state, stream,
+    capture_calls, cluster, context, context_settings, copy, device, event, function, graph, host_memory, launch,
+    memory, module, occupancy, state, stream, tensor_map,
 };
 
 /// The function of that name.
@@ -158,8 +158,13 @@ exports! {
     cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags => occupancy::max_active_blocks_with_flags,
     cuOccupancyAvailableDynamicSMemPerBlock => occupancy::available_dynamic_shared,
     cuOccupancyMaxPotentialBlockSize => occupancy::max_potential_block_size,
+    cuOccupancyMaxActiveClusters => cluster::max_active_clusters,
+    cuOccupancyMaxPotentialClusterSize => cluster::max_potential_cluster_size,
     cuLaunchKernel => launch::launch_kernel,
     cuLaunchKernelEx => launch::launch_kernel_ex,
+    cuTensorMapEncodeTiled => tensor_map::encode_tiled,
+    cuTensorMapReplaceAddress => tensor_map::replace_address,
+    cuTensorMapEncodeIm2col => tensor_map::encode_im2col,
 }
 
 #[cfg(test)]
@@ -172,6 +177,6 @@ mod tests {
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
         assert!(find("cuLaunchKernel").is_some());
-        assert!(find("cuTensorMapEncodeTiled").is_none() && find("cuMemAllocManaged").is_none());
+        assert!(find("cuMemAllocManaged").is_none());
     }
 }

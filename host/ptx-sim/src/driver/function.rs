@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     abi::Out,
+    cluster,
     context::with_context,
     device::{REGISTERS_PER_MULTIPROCESSOR, SHARED_PER_BLOCK, Spec, THREADS_PER_BLOCK},
     handle::{Handle, Kind},
@@ -29,8 +30,6 @@ const BINARY_VERSION: u32 = 6;
 const CACHE_MODE_CA: u32 = 7;
 const MAX_DYNAMIC_SHARED_SIZE_BYTES: u32 = 8;
 const PREFERRED_SHARED_MEMORY_CARVEOUT: u32 = 9;
-/// Clusters, which are not simulated: whether a size must be set, the three sizes, larger ones, scheduling.
-const CLUSTER_ATTRIBUTES: std::ops::RangeInclusive<u32> = 10..=15;
 
 /// Stands for the registers of a thread, which PTX does not tell: ptxas gives them out. It is the most with
 /// which a block of 1024 threads, the largest, fits a multiprocessor.
@@ -43,6 +42,7 @@ pub(super) struct Function {
     pub(super) kernel: Kernel,
     max_dynamic_shared: AtomicU32,
     carveout: AtomicI32,
+    pub(super) clusters: cluster::Settings,
     name: CString,
 }
 
@@ -50,7 +50,8 @@ impl Function {
     pub(super) fn new(context: Handle, module: Handle, instance: Instance, kernel: Kernel) -> Self {
         let max_dynamic_shared = AtomicU32::new(SHARED_PER_BLOCK.saturating_sub(kernel.static_shared()));
         let name = CString::new(kernel.name()).unwrap_or_default();
-        Self { context, module, instance, kernel, max_dynamic_shared, carveout: AtomicI32::new(-1), name }
+        let (carveout, clusters) = (AtomicI32::new(-1), cluster::Settings::default());
+        Self { context, module, instance, kernel, max_dynamic_shared, carveout, clusters, name }
     }
 
     /// Bytes of dynamic shared memory that a launch may ask for: 48 KiB with the static, until set higher.
@@ -79,7 +80,7 @@ impl Function {
             BINARY_VERSION => spec.capability as c_int,
             MAX_DYNAMIC_SHARED_SIZE_BYTES => self.max_dynamic_shared() as c_int,
             PREFERRED_SHARED_MEMORY_CARVEOUT => self.carveout.load(Relaxed),
-            attribute if CLUSTER_ATTRIBUTES.contains(&attribute) => 0,
+            attribute if cluster::ATTRIBUTES.contains(&attribute) => self.cluster_attribute(attribute) as c_int,
             _ => return Err(unknown(attribute)),
         })
     }
@@ -105,8 +106,8 @@ impl Function {
                 }
                 self.carveout.store(value, Relaxed);
             }
-            attribute if CLUSTER_ATTRIBUTES.contains(&attribute) => {
-                return Err(Status::NotSupported.because("clusters are not simulated"));
+            attribute if cluster::ATTRIBUTES.contains(&attribute) => {
+                self.set_cluster_attribute(spec, attribute, value)?;
             }
             _ => return Err(unknown(attribute)),
         }

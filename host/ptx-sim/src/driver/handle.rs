@@ -49,6 +49,11 @@ impl Handle {
     pub(super) const LEGACY_STREAM: Self = Self(1);
     pub(super) const PER_THREAD_STREAM: Self = Self(2);
 
+    /// A handle that a caller passed inside other data.
+    pub(super) fn from_bits(bits: usize) -> Self {
+        Self(bits)
+    }
+
     /// Whether this is the stream that waits for every blocking one.
     pub(super) fn is_legacy(self) -> bool {
         self == Self::NULL || self == Self::LEGACY_STREAM
@@ -62,10 +67,11 @@ impl Handle {
     /// The error for a handle that no live object of that kind has.
     pub(super) fn stale(self, kind: Kind) -> Refused {
         let kind_name = kind.name();
+        let article = if kind_name.starts_with('e') { "an" } else { "a" };
         let why = match (self.0, self.0 >> KIND_SHIFT) {
             (0, _) => format!("the {kind_name} is null"),
-            (_, tag) if tag == kind as usize => format!("{self:?} is a {kind_name} that was destroyed before"),
-            _ => format!("{self:?} is not a {kind_name} of the simulated GPU"),
+            (_, tag) if tag == kind as usize => format!("{self:?} is {article} {kind_name} that was destroyed before"),
+            _ => format!("{self:?} is not {article} {kind_name} of the simulated GPU"),
         };
         match kind {
             Kind::Context => Status::InvalidContext.because(why),

@@ -8,9 +8,11 @@ use std::{
 use super::{
     abi::In,
     engine,
+    event::record_event,
     function::Function,
     graph::NodeKind,
     handle::Handle,
+    launch_attributes::{Attributes, LaunchAttribute},
     launch_checks::{Bounds, Shape},
     launch_params::Given,
     queue::enqueue,
@@ -24,6 +26,8 @@ struct Request {
     function: Handle,
     stream: Handle,
     shape: Shape,
+    /// The clusters that the launch asks for.
+    cluster: Option<[u32; 3]>,
     given: Given,
 }
 
@@ -47,8 +51,9 @@ fn run(request: &Request) -> Answer<()> {
         max_dynamic_shared: function.max_dynamic_shared(),
     };
     request.shape.check(spec, bounds)?;
+    let cluster = function.cluster_of(spec, request.cluster, request.shape.grid)?;
     let params = request.given.gather(kernel)?;
-    let plan = Plan { handle: request.function, function, memory, shape: request.shape, params };
+    let plan = Plan { handle: request.function, function, memory, shape: request.shape, cluster, params };
     enqueue(request.stream, "cuLaunchKernel", NodeKind::Kernel, move |context| plan.run(context))
 }
 
@@ -58,6 +63,7 @@ struct Plan {
     function: Arc<Function>,
     memory: Arc<Memory>,
     shape: Shape,
+    cluster: [u32; 3],
     params: Vec<u8>,
 }
 
@@ -78,10 +84,17 @@ impl Plan {
 
     fn execute(&self) -> Result<(), Box<Fault>> {
         let Self { function, shape, .. } = self;
-        let launch = Launch::new(&function.kernel, shape.grid, shape.block, &self.params)
-            .with_dynamic_shared(shape.dynamic_shared);
+        let (checks, schedule) = engine::chosen();
+        let launch = Launch {
+            dynamic_shared: shape.dynamic_shared,
+            cluster: self.cluster,
+            checks,
+            schedule,
+            ..Launch::new(&function.kernel, shape.grid, shape.block, &self.params)
+        };
         let report = engine::run(|| crate::launch(&function.instance, &self.memory, &launch))?;
         engine::count(function.kernel.name(), &report.counters);
+        engine::note(report.notes);
         Ok(())
     }
 }
@@ -111,49 +124,22 @@ pub(super) extern "C" fn launch_kernel(
     extra: In<*const c_void>,
 ) -> Code {
     let shape = Shape { grid: [grid_x, grid_y, grid_z], block: [block_x, block_y, block_z], dynamic_shared };
-    answer(|| run(&Request { function, stream, shape, given: Given { pointers, extra } }))
+    answer(|| run(&Request { function, stream, shape, cluster: None, given: Given { pointers, extra } }))
 }
 
 /// `CUlaunchConfig` of cuda.h, 56 bytes.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct LaunchConfig {
-    grid: [c_uint; 3],
-    block: [c_uint; 3],
-    dynamic_shared: c_uint,
+    pub(super) grid: [c_uint; 3],
+    pub(super) block: [c_uint; 3],
+    pub(super) dynamic_shared: c_uint,
     stream: Handle,
-    attributes: In<LaunchAttribute>,
-    attribute_count: c_uint,
+    pub(super) attributes: In<LaunchAttribute>,
+    pub(super) attribute_count: c_uint,
 }
 
-/// `CUlaunchAttribute` of cuda.h, 72 bytes.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct LaunchAttribute {
-    id: c_uint,
-    padding: [c_uint; 1],
-    value: [c_uint; 16],
-}
-
-const _: () = assert!(size_of::<LaunchConfig>() == 56 && size_of::<LaunchAttribute>() == 72);
-
-impl LaunchAttribute {
-    /// Whether a launch without this attribute is a right one with it.
-    fn check(&self) -> Answer<()> {
-        const IGNORE: u32 = 0;
-        const ACCESS_POLICY_WINDOW: u32 = 1;
-        const CLUSTER_DIMENSION: u32 = 4;
-        const PROGRAMMATIC_STREAM_SERIALIZATION: u32 = 6;
-        const PRIORITY: u32 = 8;
-        match self.id {
-            // Hints, and leave to start before the launch ahead has ended, which nobody has to take.
-            IGNORE | ACCESS_POLICY_WINDOW | PROGRAMMATIC_STREAM_SERIALIZATION | PRIORITY => Ok(()),
-            CLUSTER_DIMENSION if self.value[..3] == [1, 1, 1] => Ok(()),
-            CLUSTER_DIMENSION => Err(Status::NotSupported.because("clusters of more than one block are not simulated")),
-            other => Err(Status::NotSupported.because(format!("launch attribute {other} is not simulated"))),
-        }
-    }
-}
+const _: () = assert!(size_of::<LaunchConfig>() == 56);
 
 pub(super) extern "C" fn launch_kernel_ex(
     config: In<LaunchConfig>,
@@ -163,10 +149,10 @@ pub(super) extern "C" fn launch_kernel_ex(
 ) -> Code {
     answer(|| {
         let config = config.get()?;
-        for index in 0..config.attribute_count as usize {
-            config.attributes.at(index)?.check()?;
-        }
+        let Attributes { cluster, events } = config.attributes()?;
         let shape = Shape { grid: config.grid, block: config.block, dynamic_shared: config.dynamic_shared };
-        run(&Request { function, stream: config.stream, shape, given: Given { pointers, extra } })
+        run(&Request { function, stream: config.stream, shape, cluster, given: Given { pointers, extra } })?;
+        // The kernel has ended, or is the node that the event marks: that is after what the event waits for.
+        events.iter().try_for_each(|event| record_event(*event, config.stream, 0))
     })
 }

@@ -12,6 +12,7 @@ mod abi;
 mod attributes;
 mod capture;
 mod capture_calls;
+mod cluster;
 mod context;
 mod context_settings;
 mod copy;
@@ -25,6 +26,7 @@ mod handle;
 mod host_memory;
 mod jit;
 mod launch;
+mod launch_attributes;
 mod launch_checks;
 mod launch_params;
 mod memory;
@@ -34,13 +36,14 @@ mod queue;
 mod state;
 mod status;
 mod stream;
+mod tensor_map;
 
 use std::{collections::BTreeMap, ffi::c_void};
 
 pub use device::{ArchError, set_arch};
 pub use status::last_refusal;
 
-use crate::Counters;
+use crate::{Checks, Counters, Fault, Schedule};
 
 /// The address of the simulated driver's function of that name, as `cuMemAlloc_v2`; nothing for what it
 /// does not have, which the caller must answer with CUDA_ERROR_NOT_SUPPORTED.
@@ -67,4 +70,25 @@ pub fn counters() -> BTreeMap<String, Counters> {
 /// Starts the counts of [`counters`] anew.
 pub fn reset_counters() {
     engine::reset_counters();
+}
+
+/// Chooses what every launch from now on is searched for, in the whole process; all of it at the start.
+pub fn set_checks(checks: Checks) {
+    engine::set_checks(checks);
+}
+
+/// Chooses the schedule of every launch from now on, in the whole process; [`Schedule::Late`] at the start.
+pub fn set_schedule(schedule: Schedule) {
+    engine::set_schedule(schedule);
+}
+
+/// The findings that stopped no launch, since the start or since [`reset_notes`]: one for each kernel, kind and pair
+/// of lines, in the order in which they came, and no more than a thousand.
+pub fn notes() -> Vec<Fault> {
+    engine::notes()
+}
+
+/// Forgets the findings of [`notes`].
+pub fn reset_notes() {
+    engine::reset_notes();
 }

@@ -40,7 +40,7 @@ impl Function {
     }
 
     /// 0 where a launch of such a block would be refused.
-    fn active_blocks(&self, spec: &Spec, threads: u32, dynamic_shared: usize) -> u32 {
+    pub(super) fn active_blocks(&self, spec: &Spec, threads: u32, dynamic_shared: usize) -> u32 {
         let fits = threads <= self.max_threads() && dynamic_shared <= self.max_dynamic_shared() as usize;
         if fits { blocks(spec, self.block_use(threads, dynamic_shared)) } else { 0 }
     }

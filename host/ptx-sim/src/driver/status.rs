@@ -33,6 +33,7 @@ pub(super) enum Status {
     IllegalInstruction = 715,
     MisalignedAddress = 716,
     LaunchFailed = 719,
+    NotPermitted = 800,
     NotSupported = 801,
     CaptureUnsupported = 900,
     CaptureInvalidated = 901,
@@ -43,6 +44,7 @@ pub(super) enum Status {
     CaptureImplicit = 906,
     CapturedEvent = 907,
     CaptureWrongThread = 908,
+    InvalidClusterSize = 912,
     Unknown = 999,
 }
 
