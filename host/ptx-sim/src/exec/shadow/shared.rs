@@ -81,12 +81,12 @@ impl Actor {
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
     events: Events,
-    writes: Vec<Tag>,
+    pub(super) writes: Vec<Tag>,
     reads: Vec<Tag>,
     /// How many operations in flight read each byte; empty until there is one.
-    locks: Vec<u8>,
+    pub(super) locks: Vec<u8>,
     /// The locks in force.
-    locked: Vec<(FlightId, usize, usize)>,
+    pub(super) locked: Vec<(FlightId, usize, usize)>,
     /// Agents of the block itself, the only ones whom the floor is for.
     near: std::ops::Range<u32>,
     /// Whether there are others.
@@ -161,7 +161,7 @@ impl Shadow {
     }
 
     #[cold]
-    fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         self.events.compact(&mut [&mut self.writes, &mut self.reads]);
     }
 
@@ -234,7 +234,7 @@ impl Shadow {
     }
 
     #[inline(never)]
-    fn add_reader(&mut self, order: &Order, actor: &Actor, tag: Tag, at: usize, len: usize) {
+    pub(super) fn add_reader(&mut self, order: &Order, actor: &Actor, tag: Tag, at: usize, len: usize) {
         let (mut from, end) = (at, at + len);
         while from < end {
             let old = self.reads[from];
@@ -311,8 +311,8 @@ impl Shadow {
         same: &dyn Fn(usize) -> bool,
     ) -> Result<Option<Found>, Found> {
         let end = at + len;
-        if self.asynchrony && !self.locked.is_empty() {
-            self.unlocked(at, end)?;
+        if self.asynchrony {
+            self.at_rest(at, end)?;
         }
         let mut from = at;
         while from < end && self.races {
@@ -327,11 +327,9 @@ impl Shadow {
         while from < end {
             let old = self.writes[from];
             let next = next_run(&self.writes, from, end);
-            if let Some((flight, lane)) = FlightId::of(old) {
-                if self.asynchrony {
-                    return Err(Found { conflict: Conflict::InFlight, at: from, other: Other::Flight(flight, lane) });
-                }
-            } else if self.races
+            let flies = FlightId::of(old).is_some();
+            if self.races
+                && !flies
                 && let Some((past, lanes)) = self.unordered(order, actor, tag, old)
             {
                 let conflict = Conflict::WriteAfterWrite;
@@ -347,70 +345,5 @@ impl Shadow {
             from = next;
         }
         Ok(remark)
-    }
-
-    /// An operation in flight begins to write `len` bytes at `at`: `tag` of `actor` is checked as for a write,
-    /// and the bytes are those of the tag `flight` from now on.
-    pub(crate) fn begin_write(
-        &mut self,
-        order: &Order,
-        actor: &Actor,
-        (tag, flight): (Tag, Tag),
-        (at, len): (usize, usize),
-    ) -> Result<(), Found> {
-        self.write(order, actor, tag, (at, len), |_| false)?;
-        self.writes[at..at + len].fill(flight);
-        Ok(())
-    }
-
-    /// What was in flight to `len` bytes at `at` has been written by the event of `tag`.
-    #[inline(always)]
-    pub(crate) fn land(&mut self, at: usize, len: usize, tag: Tag) {
-        self.writes[at..at + len].fill(tag);
-    }
-
-    /// An operation in flight begins to read `len` bytes at `at`: the check of a read, and nobody may write
-    /// there until [`Shadow::end_read`].
-    pub(crate) fn begin_read(
-        &mut self,
-        order: &Order,
-        actor: &Actor,
-        tag: Tag,
-        (at, len): (usize, usize),
-        flight: FlightId,
-    ) -> Result<(), Found> {
-        self.read(order, actor, tag, at, len)?;
-        self.locks.resize(self.writes.len(), 0);
-        for lock in &mut self.locks[at..at + len] {
-            *lock = lock.saturating_add(1);
-        }
-        self.locked.push((flight, at, len));
-        Ok(())
-    }
-
-    /// The operation has read all its bytes: it was the event of `tag` of `actor` that did.
-    pub(crate) fn end_read(&mut self, order: &Order, actor: &Actor, tag: Tag, flight: FlightId) {
-        let mut done = Vec::new();
-        self.locked.retain(|(owner, at, len)| {
-            if *owner == flight {
-                done.push((*at, *len));
-            }
-            *owner != flight
-        });
-        for (at, len) in done {
-            for lock in &mut self.locks[at..at + len] {
-                *lock = lock.saturating_sub(1);
-            }
-            self.add_reader(order, actor, tag, at, len);
-        }
-    }
-
-    /// Whether no operation in flight reads any of the bytes.
-    #[cold]
-    fn unlocked(&self, at: usize, end: usize) -> Result<(), Found> {
-        let Some(byte) = (at..end).find(|byte| self.locks[*byte] != 0) else { return Ok(()) };
-        let holds = |(_, at, len): &&(FlightId, usize, usize)| (*at..at + len).contains(&byte);
-        let other = self.locked.iter().find(holds).map_or(Other::None, |(flight, ..)| Other::Flight(*flight, 0));
-        Err(Found { conflict: Conflict::Locked, at: byte, other })
     }
 }
