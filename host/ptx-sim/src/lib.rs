@@ -12,6 +12,7 @@ mod fault;
 mod ir;
 mod launch;
 mod memory;
+mod metrics;
 mod module;
 mod profile;
 mod ptx;
@@ -21,6 +22,7 @@ pub use counters::{Class, Counters, Traffic, Way, Ways};
 pub use fault::{Fault, FaultKind, Party, Severity};
 pub use launch::{Checks, DEFAULT_INSTRUCTION_LIMIT, Launch, Report, Schedule, launch};
 pub use memory::{Memory, MemoryError, POISON, Region};
+pub use metrics::Metric;
 pub use module::{Global, Instance, Kernel, LoadError, Module, Param};
 pub use profile::Row;
 pub use tensor_map::{
