@@ -83,6 +83,11 @@ fn slow_aligned_gate(warp: &mut Warp, cx: &Context<'_>, active: u32) -> Result<G
     if guarded == 0 && warp.meet() != Meeting::Never {
         return Ok(Gate::Shut);
     }
+    if guarded == 0
+        && let Some(fault) = crossed_masks(warp, cx, active)
+    {
+        return Err(fault);
+    }
     let why = if guarded != 0 { "have it switched off by its guard" } else { "are elsewhere" };
     let explanation = format!(
         "all threads of a warp have to execute this together; lanes {} are here, lanes {} {why}",
@@ -90,6 +95,28 @@ fn slow_aligned_gate(warp: &mut Warp, cx: &Context<'_>, active: u32) -> Result<G
         lane_list(missing)
     );
     Err(cx.fault(FaultKind::Divergence, pc, Who::warp(warp.index), explanation))
+}
+
+/// Lanes of this warp that wait for the running ones by a member mask: two sets wait for each other, and the
+/// mask that names lanes which stand elsewhere is the nearer cause.
+#[cold]
+fn crossed_masks(warp: &Warp, cx: &Context<'_>, active: u32) -> Option<Stopped> {
+    let (there, waiting) = warp.first_waiting()?;
+    let mask = match cx.grid.program.code[there].op {
+        Op::WarpSync { mask }
+        | Op::Shuffle { mask, .. }
+        | Op::Vote { mask, .. }
+        | Op::Match { mask, .. }
+        | Op::Redux { mask, .. }
+        | Op::Elect { mask, .. } => mask,
+        _ => return None,
+    };
+    let members = warp.files.r32(mask)[waiting.trailing_zeros() as usize & 31];
+    let missing = lane_list(members & active);
+    let explanation = format!("lanes {missing}, named by the member mask {members:#010x}, wait elsewhere for these");
+    let mut fault = cx.fault(FaultKind::BadMask, there, Who::warp(warp.index), explanation);
+    fault.other = Some(cx.party(warp.agent, active, warp.pc));
+    (members & active != 0).then_some(fault)
 }
 
 /// `bar.warp.sync`: lanes may wait at different places.

@@ -67,7 +67,7 @@ fn unclean(case: &Case) -> Option<String> {
 
 fn complaints(check: fn(&Case) -> Option<String>) -> String {
     let cases = case::all();
-    assert!(cases.len() >= 42, "only {} cases: is this the whole corpus?", cases.len());
+    assert!(cases.len() >= 45, "only {} cases: is this the whole corpus?", cases.len());
     let only = |case: &&Case| std::env::var("PTX_SIM_CORPUS").map_or(true, |part| case.name.contains(&part));
     let lines = cases.iter().filter(only).filter_map(|case| Some(format!("{}: {}\n", case.name, check(case)?)));
     lines.collect()
@@ -141,9 +141,6 @@ fn the_table_of_the_readme_is_of_this_corpus() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let readme = std::fs::read_to_string(path).unwrap();
     let in_readme = table::between_marks(&readme).expect("README.md has the marks of the table");
-    assert_eq!(
-        in_readme,
-        table::markdown(&case::all()),
-        "run `cargo run -p ptx-sim --example corpus_table -- --write`"
-    );
+    let is_new = in_readme == table::markdown(&case::all());
+    assert!(is_new, "the corpus has changed: run `cargo run -p ptx-sim --example corpus_table -- --write`");
 }
