@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use half::f16;
-use ptx_sim::{Launch, Memory, Module, Report, launch};
+use ptx_sim::{Launch, Memory, Module, Report, Severity, launch};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -131,7 +131,9 @@ fn run_all(prefix: &str, count: usize) {
     assert_eq!(cases.len(), count, "{prefix}");
     for case in &cases {
         let report = run(case);
-        assert!(report.notes.is_empty(), "{} of {}: {:?}", case.kernel, case.file, report.notes);
+        // Triton's reductions store one value from several lanes, which is told and does no harm.
+        let doubtful = report.notes.iter().find(|note| note.severity != Severity::Info);
+        assert!(doubtful.is_none(), "{} of {}: {doubtful:?}", case.kernel, case.file);
         assert!(report.counters.warp_instructions > 0);
     }
 }
