@@ -1,6 +1,7 @@
 //! The program `ptx-sim`: what goes in, what comes out, what it ends with, what it leaves behind.
 
 mod counts;
+mod readme;
 mod specs;
 
 use std::path::PathBuf;
