@@ -6,7 +6,7 @@ use outerscale::{
     Layout, Output, ops,
     ops::{Choice, Product},
 };
-use outerscale_bench::{activations, operands, simulator};
+use outerscale_bench::{Products, activations, operands, simulator};
 use outerscale_tests::{data::Kind, freivalds::check_product};
 use std::time::Duration;
 
@@ -50,5 +50,21 @@ fn gemm(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, quantize_token, gemm);
+/// The instructions alone, on one core: what bounds every larger product.
+fn products(c: &mut Criterion) {
+    let mut group = c.benchmark_group("simulator/products of int8");
+    group.sample_size(10).measurement_time(Duration::from_secs(10));
+    for (kind, text, total) in [
+        ("mma", include_str!("../ptx/mma.ptx"), 64 * 16 * 16384 * 32),
+        ("wgmma", include_str!("../ptx/wgmma.ptx"), 2048 * 32 * 32 * 384),
+    ] {
+        let products = Products::load(text, kind);
+        let macs = products.run().unwrap_or_else(|fault| panic!("{fault}")).counters.macs;
+        assert_eq!(products.total(), total, "{kind}");
+        group.throughput(Throughput::Elements(macs));
+        group.bench_function(kind, |b| b.iter(|| products.run().unwrap_or_else(|fault| panic!("{fault}"))));
+    }
+}
+
+criterion_group!(benches, quantize_token, gemm, products);
 criterion_main!(benches);

@@ -14,7 +14,9 @@
 //! //! arg: z u32[1] = 0 -> 64       both
 //! //! arg: gone u8[16] freed        freed before the launch
 //! //! arg: n u32 = 5                a number
-//! //! finds: SharedRace             with ` info` behind it for a note that does not stop the launch
+//! //! buffer: t u8[768] = i % 251   a buffer that is no argument; all buffers come before the maps of them
+//! //! arg: m map of t dims 64,12 box 32,8
+//! //! finds: SharedRace             ` info` or ` warning` behind it: a note that stops no launch
 //! ```
 
 use std::fs;
@@ -40,8 +42,8 @@ pub(crate) struct Case {
 pub(crate) struct Wanted {
     /// Name of the `FaultKind`.
     pub(crate) kind: String,
-    /// Whether it is a note that does not stop the launch.
-    pub(crate) info: bool,
+    /// Name of the `Severity`.
+    pub(crate) severity: &'static str,
     /// The line of the finding; 0 when no instruction is to blame.
     pub(crate) line: u32,
     /// The line of the other party.
@@ -71,6 +73,18 @@ pub(crate) struct Arg {
     pub(crate) fill: Option<Formula>,
     pub(crate) result: Option<Formula>,
     pub(crate) freed: bool,
+    /// Whether the kernel gets it.
+    pub(crate) passed: bool,
+    pub(crate) map: Option<Map>,
+}
+
+/// A tensor map of bytes without gaps.
+#[derive(Clone, Debug)]
+pub(crate) struct Map {
+    /// Name of the buffer.
+    pub(crate) of: String,
+    pub(crate) dims: Vec<u64>,
+    pub(crate) box_dims: Vec<u32>,
 }
 
 /// Where the corpus is.
@@ -116,7 +130,12 @@ impl Case {
     pub(crate) fn parse(name: &str, file: &str) -> Result<Self, String> {
         let what = file.lines().next().and_then(|line| line.strip_prefix("//! ")).ok_or("no first line `//! ..`")?;
         let finds = header(file, '-').find_map(|line| line.strip_prefix("finds: ")).ok_or("no line `//! finds: ..`")?;
-        let (kind, info) = finds.strip_suffix(" info").map_or((finds, false), |kind| (kind, true));
+        let (kind, severity) = match finds.split_once(' ') {
+            None => (finds, "Error"),
+            Some((kind, "info")) => (kind, "Info"),
+            Some((kind, "warning")) => (kind, "Warning"),
+            Some((_, word)) => return Err(format!("`{word}` is no severity")),
+        };
         let marked = |mark: &str| {
             let mut lines = (1..).zip(file.lines()).filter(|(_, line)| line.contains(mark)).map(|(number, _)| number);
             (lines.next(), lines.next())
@@ -125,7 +144,7 @@ impl Case {
         if found.1.is_some() || other.1.is_some() {
             return Err("a mark stands on two lines".to_owned());
         }
-        let wanted = Wanted { kind: kind.to_owned(), info, line: found.0.unwrap_or(0), other: other.0 };
+        let wanted = Wanted { kind: kind.to_owned(), severity, line: found.0.unwrap_or(0), other: other.0 };
         let bug = Variant::parse(file, '-').map_err(|error| format!("bug: {error}"))?;
         let ok = Variant::parse(file, '+').map_err(|error| format!("twin: {error}"))?;
         if bug.text == ok.text && header(file, '-').eq(header(file, '+')) {
@@ -163,6 +182,7 @@ impl Variant {
             match line.split_once(": ") {
                 Some(("launch", words)) => words.split_whitespace().try_for_each(|word| variant.launch(word))?,
                 Some(("arg", words)) => variant.args.push(Arg::parse(words)?),
+                Some(("buffer", words)) => variant.args.push(Arg { passed: false, ..Arg::parse(words)? }),
                 Some(("finds", _)) => {}
                 _ => return Err(format!("`{line}` is no line of a header")),
             }
@@ -198,6 +218,11 @@ impl Arg {
         let (words, result) = words.split_once("->").map_or((words, None), |(words, result)| (words, Some(result)));
         let (words, fill) = words.split_once('=').map_or((words, None), |(words, fill)| (words, Some(fill)));
         let (name, ty) = words.trim().split_once(' ').ok_or_else(|| format!("`{words}` is not `NAME TYPE`"))?;
+        if let Some(words) = ty.strip_prefix("map of ") {
+            let (name, map) = (name.to_owned(), Some(Map::parse(words)?));
+            let ty = "map".to_owned();
+            return Ok(Self { name, ty, count: None, fill: None, result: None, freed, passed: true, map });
+        }
         let (ty, count) = match ty.strip_suffix(']').and_then(|ty| ty.split_once('[')) {
             Some((ty, count)) => (ty, Some(count.parse().map_err(|_| format!("`{count}` is no number of elements"))?)),
             None => (ty, None),
@@ -207,7 +232,22 @@ impl Arg {
         if count.is_none() && (fill.is_none() || result.is_some()) {
             return Err(format!("the number {name} has a value and no result"));
         }
-        Ok(Self { name: name.to_owned(), ty: ty.to_owned(), count, fill, result, freed })
+        let (name, ty) = (name.to_owned(), ty.to_owned());
+        Ok(Self { name, ty, count, fill, result, freed, passed: true, map: None })
+    }
+}
+
+impl Map {
+    /// `BUFFER dims 64,12 box 32,8`.
+    fn parse(words: &str) -> Result<Self, String> {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let [of, "dims", dims, "box", box_dims] = words[..] else {
+            return Err(format!("`{}` is not `BUFFER dims N,.. box N,..`", words.join(" ")));
+        };
+        let wrong = |error| format!("`{dims}` or `{box_dims}`: {error}");
+        let dims = dims.split(',').map(str::parse).collect::<Result<_, _>>().map_err(wrong)?;
+        let box_dims = box_dims.split(',').map(str::parse).collect::<Result<_, _>>().map_err(wrong)?;
+        Ok(Self { of: of.to_owned(), dims, box_dims })
     }
 }
 

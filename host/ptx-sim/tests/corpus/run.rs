@@ -1,6 +1,6 @@
 //! Runs a case and says what came of it.
 
-use ptx_sim::{Fault, Launch, LoadError, Memory, Module, Report, Schedule, launch};
+use ptx_sim::{Fault, Launch, LoadError, Memory, Module, Report, Schedule, TensorElement, TensorMap, launch};
 
 use super::case::{Arg, Case, Variant, bytes};
 
@@ -22,17 +22,12 @@ pub(crate) fn run(case: &Case, variant: &Variant, schedule: Schedule) -> Result<
     let memory = Memory::new();
     let instance = module.instantiate(&memory).expect("memory for the module's variables");
     let mut params = vec![0; kernel.param_bytes() as usize];
-    let mut addresses = Vec::new();
-    assert_eq!(kernel.params().len(), variant.args.len(), "{}: arguments and parameters", case.name);
-    for (arg, param) in variant.args.iter().zip(kernel.params()) {
-        let value = match (arg.count, &arg.fill) {
-            (Some(count), _) => {
-                addresses.push((arg, place(arg, count, &memory)));
-                addresses[addresses.len() - 1].1.to_le_bytes().to_vec()
-            }
-            (None, Some(number)) => bytes(&arg.ty, number.at(0)),
-            (None, None) => panic!("{}: {} has no value", case.name, arg.name),
-        };
+    let buffers = variant.args.iter().filter_map(|arg| Some((arg, place(arg, arg.count?, &memory))));
+    let buffers: Vec<(&Arg, u64)> = buffers.collect();
+    let passed: Vec<&Arg> = variant.args.iter().filter(|arg| arg.passed).collect();
+    assert_eq!(kernel.params().len(), passed.len(), "{}: arguments and parameters", case.name);
+    for (arg, param) in passed.iter().zip(kernel.params()) {
+        let value = value(arg, &buffers);
         assert_eq!(value.len(), param.size as usize, "{}: size of {}", case.name, arg.name);
         params[param.offset as usize..][..value.len()].copy_from_slice(&value);
     }
@@ -42,8 +37,23 @@ pub(crate) fn run(case: &Case, variant: &Variant, schedule: Schedule) -> Result<
     request.cluster = variant.cluster;
     request.instruction_limit = variant.limit.unwrap_or(request.instruction_limit);
     let end = launch(&instance, &memory, &request);
-    let results = addresses.iter().filter_map(|(arg, address)| result(arg, *address, &memory)).collect();
+    let results = buffers.iter().filter_map(|(arg, address)| result(arg, *address, &memory)).collect();
     Ok(Outcome { end, results })
+}
+
+/// The bytes that the kernel gets.
+fn value(arg: &Arg, buffers: &[(&Arg, u64)]) -> Vec<u8> {
+    let address = |name: &str| buffers.iter().find(|(buffer, _)| buffer.name == name).map(|(_, address)| *address);
+    match (&arg.map, &arg.fill, address(&arg.name)) {
+        (Some(map), ..) => {
+            let address = address(&map.of).unwrap_or_else(|| panic!("{} is a map of no buffer", arg.name));
+            let map = TensorMap::packed(TensorElement::U8, address, &map.dims, &map.box_dims);
+            map.and_then(|map| map.encode()).unwrap_or_else(|error| panic!("{}: {error}", arg.name)).to_vec()
+        }
+        (None, _, Some(address)) => address.to_le_bytes().to_vec(),
+        (None, Some(number), None) => bytes(&arg.ty, number.at(0)),
+        (None, None, None) => panic!("{} has no value", arg.name),
+    }
 }
 
 /// Gives a buffer its place and its first values.
