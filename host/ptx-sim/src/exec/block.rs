@@ -2,6 +2,7 @@
 
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, LANES};
+use super::matrix::check_end;
 use super::order::Clock;
 use super::step::Version;
 use super::warp::{Stop, Waiting, Warp};
@@ -44,7 +45,7 @@ pub(crate) fn run_block(
         }
         let released = release(cx, warps, &mut arrived)?;
         if warps.iter().all(Warp::is_done) {
-            return Ok(());
+            return check_end(cx);
         }
         if !ran && !released {
             return Err(deadlock(cx, warps));

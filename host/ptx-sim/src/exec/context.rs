@@ -7,6 +7,7 @@ use crate::launch::Launch;
 use crate::memory::{Memory, POISON, View};
 use crate::module::Module;
 
+use super::matrix::Warpgroups;
 use super::notes::Notes;
 use super::order::{Agent, Locations, Order};
 use super::shadow::{Flights, Shadow};
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) shadow: Shadow,
     /// What strong accesses to it have released.
     pub(crate) locations: Locations,
+    pub(crate) tensor: Warpgroups,
 }
 
 /// A place in shared memory: the block's rank in its cluster, and the byte.
@@ -126,6 +128,7 @@ impl<'a> Context<'a> {
             let first = rank as u32 * warps;
             shared.shadow.reset(self.grid.shared_bytes, first..first + warps, agents, self.grid.launch.checks);
             shared.locations.clear();
+            shared.tensor.clear();
         }
         self.turn_to(0);
     }

@@ -52,8 +52,12 @@ struct Product {
 
 /// What one warp does with a matrix product.
 fn product(op: &Op) -> Option<Product> {
-    let Op::Matrix(Matrix::Multiply { product, .. }) = op else { return None };
-    Some(Product { integer: product.sum == Sum::S32, macs: product.macs() })
+    let (sum, macs) = match op {
+        Op::Matrix(Matrix::Multiply { product, .. }) => (product.sum, product.macs()),
+        Op::Matrix(Matrix::Asynchronous { product, .. }) => (product.sum, product.macs_of_warp()),
+        _ => return None,
+    };
+    Some(Product { integer: sum == Sum::S32, macs })
 }
 
 /// The counters of a launch over `blocks` blocks, and what each instruction did.

@@ -3,6 +3,7 @@
 use super::collective::{self, Gate};
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, lanes_of};
+use super::matrix::check_exit;
 use super::warp::{Stop, Waiting, Warp};
 use crate::fault::FaultKind;
 use crate::ir::op::{Op, Reg};
@@ -49,6 +50,7 @@ pub(super) fn branch_table(
 #[cold]
 pub(super) fn left(warp: &mut Warp, cx: &Context<'_>) -> Result<Stop, Stopped> {
     if !warp.is_stuck() {
+        check_exit(warp, cx)?;
         return Ok(Stop::Done);
     }
     let (pc, mask) = warp.first_waiting().unwrap_or((warp.pc, 0));

@@ -5,6 +5,7 @@
 
 use super::copies::Copies;
 use super::lanes::{ALL, Files};
+use super::matrix::Pending;
 use super::order::Agent;
 use crate::ir::op::{BarrierKind, Reg};
 use crate::ir::{Constants, Program};
@@ -58,6 +59,8 @@ pub(crate) struct Warp {
     pub(crate) launched: u32,
     pub(crate) carry: u32,
     pub(crate) copies: Copies,
+    /// Products of its warpgroup that it has not waited for.
+    pub(crate) tensor: Pending,
     pub(crate) local: Vec<u8>,
     /// A bit for each byte of local memory: was it written? Each lane's begin with a word.
     pub(crate) local_written: Vec<u64>,
@@ -97,6 +100,7 @@ impl Warp {
         self.launched = self.mask;
         self.carry = 0;
         self.copies.clear();
+        self.tensor.reset(program.wgmma_names.len());
         self.local.clear();
         self.local.resize(program.local_bytes as usize * 32, POISON);
         self.local_written.clear();

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 
 use super::liveness::{Liveness, Numbering};
 use super::lower::Lowered;
-use super::op::{Guard, Op, Reg};
+use super::matrix::{Matrix, Scale};
+use super::op::{Guard, List, Op, Reg};
 use super::types::{File, Logic};
 use super::visit::{Role, visit};
 use super::{Inst, Origin};
@@ -21,7 +22,11 @@ fn uses(inst: &Inst, pool: &mut [Reg], numbering: &Numbering) -> (Vec<usize>, Ve
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     let mut inst = *inst;
     visit(&mut inst, pool, |reg, file, role| {
-        let list = if role == Role::Read { &mut reads } else { &mut writes };
+        let list = match role {
+            Role::Read => &mut reads,
+            Role::Write | Role::Update => &mut writes,
+            Role::Keep => return,
+        };
         list.extend(numbering.of(*reg, file));
     });
     (reads, writes)
@@ -127,6 +132,10 @@ impl Watch<'_> {
             let file = if wide { File::W64 } else { File::W32 };
             return self.select(at, inst.guard, [d, a, b].map(|reg| self.numbering.of(reg, file)), p);
         }
+        if let Op::Matrix(Matrix::Asynchronous { product, regs, scale, .. }) = inst.op {
+            let d = List { len: product.registers()[0] as u32, ..regs };
+            self.accumulators(at, inst.guard, d, scale);
+        }
         reads.sort_unstable();
         reads.dedup();
         let handed_on = moves(&inst.op);
@@ -160,6 +169,28 @@ impl Watch<'_> {
             self.names.len() - 1
         });
         self.put(at, Op::Defined { p, name: index as u32 }, guard);
+    }
+
+    /// Accumulators are read only where the product is added to them.
+    fn accumulators(&mut self, at: usize, guard: Guard, d: List, scale: Scale) {
+        let regs = &self.lowered.pool[d.start as usize..(d.start + d.len) as usize];
+        let numbers = regs.iter().filter_map(|reg| self.numbering.of(*reg, File::W32));
+        let watched: Vec<usize> = numbers.filter(|number| self.defined.contains_key(number)).collect();
+        if watched.is_empty() || scale == Scale::Never {
+            return;
+        }
+        let mut added = guard;
+        if let Scale::Where(p, negated) = scale {
+            let chosen = self.fresh();
+            self.put(at, Op::PredMov { d: chosen, a: p, negated }, Guard::ALWAYS);
+            if guard != Guard::ALWAYS {
+                let runs = self.fresh();
+                self.put(at, Op::PredMov { d: runs, a: guard.pred, negated: guard.negated }, Guard::ALWAYS);
+                self.put(at, Op::PredLogic { op: Logic::And, d: chosen, a: chosen, b: runs }, Guard::ALWAYS);
+            }
+            added = Guard { pred: chosen, negated: false };
+        }
+        watched.into_iter().for_each(|number| self.check(at, number, added));
     }
 
     /// A selection hands on the one value that it takes.

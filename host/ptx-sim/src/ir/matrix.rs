@@ -3,6 +3,7 @@
 use super::op::{Addr, List, Reg};
 use super::types::{File, Space};
 use super::visit::{Role, Visitor};
+use super::wgmma::Wgmma;
 
 /// Type of the elements of a multiplicand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,6 +125,35 @@ pub(crate) enum Matrix {
     Store { transposed: bool, space: Space, regs: List, addr: Addr },
     /// `movmatrix`.
     Transpose { d: Reg, a: Reg },
+    /// `wgmma.mma_async`: registers of d, then of a where it is in registers.
+    Asynchronous {
+        product: Wgmma,
+        regs: List,
+        /// Where the numbers of these registers begin in [`crate::ir::Program::wgmma_numbers`].
+        watched: u32,
+        /// Descriptors; that of A is [`Reg::NONE`] where A is in registers.
+        a: Reg,
+        b: Reg,
+        scale: Scale,
+    },
+    /// `wgmma.fence`
+    Fence,
+    /// `wgmma.commit_group`
+    Commit,
+    /// `wgmma.wait_group`: `pending` groups may stay in flight. `keep` are the registers of what may be.
+    Wait { pending: u32, keep: List },
+    /// The instruction behind this touches registers of some wgmma: a part of
+    /// [`crate::ir::Program::wgmma_numbers`].
+    Touch { watched: List },
+}
+
+/// Whether a product is added to the accumulators (`scale-d`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    Always,
+    Never,
+    /// Where the predicate holds, or does not.
+    Where(Reg, bool),
 }
 
 impl Matrix {
@@ -151,6 +181,19 @@ impl Matrix {
                 v.read(File::W32, [a]);
                 v.write(File::W32, d);
             }
+            Self::Asynchronous { product, regs, a, b, scale, .. } => {
+                let [d_regs, a_regs] = product.registers().map(|count| count as u32);
+                v.read(File::W64, [a, b]);
+                if let Scale::Where(reg, _) = scale {
+                    v.read(File::Pred, [reg]);
+                }
+                v.list(List { start: regs.start + d_regs, len: a_regs }, File::W32, Role::Read);
+                let d = List { start: regs.start, len: d_regs };
+                // Without them the accumulators are not looked at.
+                v.list(d, File::W32, if *scale == Scale::Never { Role::Write } else { Role::Update });
+            }
+            Self::Wait { keep, .. } => v.list(*keep, File::W32, Role::Keep),
+            Self::Fence | Self::Commit | Self::Touch { .. } => {}
         }
     }
 }

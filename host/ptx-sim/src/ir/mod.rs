@@ -16,6 +16,7 @@ pub(crate) mod op;
 pub(crate) mod registers;
 pub(crate) mod types;
 mod visit;
+pub(crate) mod wgmma;
 pub(crate) mod words;
 
 use crate::counters::Class;
@@ -77,4 +78,7 @@ pub(crate) struct Program {
     pub(crate) tables: Vec<Vec<u32>>,
     /// Names of the registers that are watched because they may be read before they are written.
     pub(crate) register_names: Vec<String>,
+    /// Names of the registers of wgmma, by their numbers, and lists of these numbers.
+    pub(crate) wgmma_names: Vec<String>,
+    pub(crate) wgmma_numbers: Vec<u32>,
 }

@@ -11,10 +11,12 @@ use super::lower::Lowered;
 use super::op::Reg;
 use super::types::File;
 use super::visit::visit;
+use super::wgmma;
 use super::{FileSizes, Program};
 
 /// Gives the registers of laid-out code their slots and makes the program.
 pub(crate) fn allocate(mut lowered: Lowered) -> Program {
+    let watched = wgmma::watch(&mut lowered);
     let register_names = defined::instrument(&mut lowered);
     let numbering = Numbering::new(&lowered);
     let ranges = Liveness::new(&mut lowered, &numbering).ranges;
@@ -49,6 +51,8 @@ pub(crate) fn allocate(mut lowered: Lowered) -> Program {
         order_matters: lowered.order_matters,
         tables: lowered.tables,
         register_names,
+        wgmma_names: watched.names,
+        wgmma_numbers: watched.numbers,
     }
 }
 

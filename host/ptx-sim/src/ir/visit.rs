@@ -11,6 +11,10 @@ use crate::ir::op::Convert;
 pub(crate) enum Role {
     Read,
     Write,
+    /// May be read, and is written: the accumulators of a product that is told at run time whether to add.
+    Update,
+    /// Neither, but its value has to stay.
+    Keep,
 }
 
 fn of_width(width: Width) -> File {

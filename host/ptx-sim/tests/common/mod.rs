@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod tensor;
+pub(crate) mod wgmma;
 
 use ptx_sim::{Checks, Counters, Fault, Instance, Launch, LoadError, Memory, Module, Schedule, launch};
 

@@ -1,12 +1,19 @@
 //! Matrix products and the moves of their fragments.
 
 mod dense;
+mod descriptor;
 mod formats;
 mod fragments;
+mod group;
+mod land;
 mod moves;
 mod multiply;
+mod pending;
+mod wgmma;
 
 pub(super) use formats::{e4m3 as e4m3_value, e5m2 as e5m2_value};
+pub(crate) use group::{Warpgroups, check_end};
+pub(crate) use pending::{Pending, check_exit};
 
 use super::collective::{self, Gate};
 use super::context::{Context, Stopped, Who};
@@ -18,6 +25,10 @@ use crate::ir::matrix::Matrix;
 /// Runs one operation on matrices, for which all threads of the warp have to be here.
 #[inline(never)]
 pub(super) fn matrix(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Matrix) -> Result<Gate, Stopped> {
+    if let Matrix::Touch { watched } = *op {
+        pending::touch(warp, cx, watched)?;
+        return Ok(Gate::Open);
+    }
     if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
         return Ok(Gate::Shut);
     }
@@ -33,6 +44,10 @@ pub(super) fn matrix(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Ma
         Matrix::Load { transposed, space, regs, addr } => moves::load(warp, cx, transposed, space, regs, addr)?,
         Matrix::Store { transposed, space, regs, addr } => moves::store(warp, cx, transposed, space, regs, addr)?,
         Matrix::Transpose { d, a } => moves::transpose(warp, d, a),
+        Matrix::Asynchronous { .. } | Matrix::Fence | Matrix::Commit | Matrix::Wait { .. } => {
+            wgmma::wgmma(warp, cx, op)?;
+        }
+        Matrix::Touch { .. } => {}
     }
     Ok(Gate::Open)
 }

@@ -58,6 +58,10 @@ impl<'a> Lowerer<'_, 'a> {
                 self.emit(Op::Matrix(Matrix::Transpose { d, a }));
                 Class::Warp
             }
+            "wgmma" => {
+                self.needs_exactly(mods, 90)?;
+                self.wgmma(mods, operands)?
+            }
             _ => return Ok(false),
         };
         Ok(true)
@@ -77,7 +81,7 @@ impl<'a> Lowerer<'_, 'a> {
     }
 
     /// The items of an operand that has to be in braces, even where it is one register.
-    fn braced<'o>(&self, operand: &'o Operand<'a>, len: usize) -> Result<&'o [Operand<'a>]> {
+    pub(super) fn braced<'o>(&self, operand: &'o Operand<'a>, len: usize) -> Result<&'o [Operand<'a>]> {
         match operand {
             Operand::Vector(_) => self.vector(operand, len),
             _ => self.error(format!("{len} registers in braces were expected")),

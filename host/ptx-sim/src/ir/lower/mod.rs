@@ -21,6 +21,7 @@ mod sync;
 mod target;
 mod variables;
 mod warp;
+mod wgmma;
 mod words;
 
 use std::collections::HashMap;

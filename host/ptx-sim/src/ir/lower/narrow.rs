@@ -100,7 +100,7 @@ impl<'a> Lowerer<'_, 'a> {
     }
 
     /// A source that cannot be a constant.
-    fn src_register(&mut self, operand: &Operand<'a>, ty: Type) -> Result<crate::ir::op::Reg> {
+    pub(super) fn src_register(&mut self, operand: &Operand<'a>, ty: Type) -> Result<crate::ir::op::Reg> {
         match operand {
             Operand::Name(_) => self.src(operand, ty),
             _ => self.error("the source has to be a register"),
