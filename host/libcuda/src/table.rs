@@ -116,7 +116,9 @@ driver_functions! {
     cuLinkAddData_v2 cuLinkComplete cuLinkCreate_v2 cuLinkDestroy cuModuleGetFunction
     cuModuleGetGlobal_v2 cuModuleLoad cuModuleLoadData cuModuleLoadDataEx cuModuleUnload
     cuModuleGetLoadingMode cuModuleLoadFatBinary
-    cuKernelGetFunction cuLibraryGetKernel cuLibraryGetModule cuLibraryLoadData cuLibraryUnload
+    cuKernelGetAttribute cuKernelGetFunction cuKernelGetLibrary cuKernelGetName cuKernelSetAttribute
+    cuLibraryEnumerateKernels cuLibraryGetGlobal cuLibraryGetKernel cuLibraryGetKernelCount cuLibraryGetModule
+    cuLibraryLoadData cuLibraryLoadFromFile cuLibraryUnload
 
     cuFuncGetAttribute cuFuncSetCacheConfig cuFuncSetSharedMemConfig cuLaunchKernel
     cuOccupancyAvailableDynamicSMemPerBlock cuOccupancyMaxActiveBlocksPerMultiprocessor

@@ -103,6 +103,29 @@ unsafe extern "C" {
     pub(crate) fn cuFuncSetAttribute(function: Raw, attribute: u32, value: i32) -> u32;
     pub(crate) fn cuFuncGetAttribute(value: *mut i32, attribute: u32, function: Raw) -> u32;
     pub(crate) fn cuModuleGetFunction(function: *mut Raw, module: Raw, name: *const std::ffi::c_char) -> u32;
+    pub(crate) fn cuLibraryLoadData(
+        library: *mut Raw,
+        image: *const c_void,
+        names: *const u32,
+        values: *mut *mut c_void,
+        count: u32,
+        library_names: *const u32,
+        library_values: *mut *mut c_void,
+        library_count: u32,
+    ) -> u32;
+    pub(crate) fn cuLibraryUnload(library: Raw) -> u32;
+    pub(crate) fn cuLibraryGetKernel(kernel: *mut Raw, library: Raw, name: *const std::ffi::c_char) -> u32;
+    pub(crate) fn cuLibraryGetKernelCount(count: *mut u32, library: Raw) -> u32;
+    pub(crate) fn cuLibraryGetGlobal(
+        address: *mut u64,
+        bytes: *mut usize,
+        library: Raw,
+        name: *const std::ffi::c_char,
+    ) -> u32;
+    pub(crate) fn cuKernelGetFunction(function: *mut Raw, kernel: Raw) -> u32;
+    pub(crate) fn cuKernelGetAttribute(value: *mut i32, attribute: u32, kernel: Raw, device: i32) -> u32;
+    pub(crate) fn cuKernelSetAttribute(attribute: u32, value: i32, kernel: Raw, device: i32) -> u32;
+    pub(crate) fn cuMemcpyDtoH_v2(target: *mut c_void, source: u64, bytes: usize) -> u32;
     pub(crate) fn cuTensorMapEncodeTiled(
         map: *mut c_void,
         data_type: i32,

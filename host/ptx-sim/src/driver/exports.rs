@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use super::{
     capture_calls, cluster, context, context_settings, copy, device, event, function, graph, host_memory, launch,
-    memory, module, occupancy, state, stream, tensor_map,
+    library, memory, module, occupancy, state, stream, tensor_map,
 };
 
 /// The function of that name.
@@ -146,6 +146,20 @@ exports! {
     cuModuleGetFunction => module::get_function,
     cuModuleGetGlobal_v2 => module::get_global,
     cuModuleGetLoadingMode => module::get_loading_mode,
+
+    cuLibraryLoadData => library::load_data,
+    cuLibraryLoadFromFile => library::load_from_file,
+    cuLibraryUnload => library::unload,
+    cuLibraryGetKernel => library::get_kernel,
+    cuLibraryGetKernelCount => library::get_kernel_count,
+    cuLibraryEnumerateKernels => library::enumerate_kernels,
+    cuLibraryGetModule => library::get_module,
+    cuLibraryGetGlobal => library::get_global,
+    cuKernelGetFunction => library::kernel_get_function,
+    cuKernelGetLibrary => library::kernel_get_library,
+    cuKernelGetName => library::kernel_get_name,
+    cuKernelGetAttribute => library::kernel_get_attribute,
+    cuKernelSetAttribute => library::kernel_set_attribute,
 
     cuFuncGetAttribute => function::get_attribute,
     cuFuncSetAttribute => function::set_attribute,

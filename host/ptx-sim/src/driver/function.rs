@@ -127,7 +127,9 @@ impl State {
 
 /// A live function and the figures of the GPU. No fault stops these calls: they touch no memory.
 pub(super) fn with_function(handle: Handle) -> Answer<(Arc<Function>, &'static Spec)> {
-    let (state, _) = with_context()?;
+    let (mut state, context) = with_context()?;
+    // Occupancy is asked of a library's kernel too.
+    let handle = state.function_or_kernel(handle, context)?;
     Ok((state.function(handle)?, state.spec))
 }
 

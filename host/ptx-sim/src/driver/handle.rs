@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Graph,
     GraphNode,
     GraphExec,
+    Library,
+    Kernel,
 }
 
 impl Kind {
@@ -30,6 +32,8 @@ impl Kind {
             Self::Function => "function",
             Self::Graph => "graph",
             Self::GraphNode => "graph node",
+            Self::Library => "library",
+            Self::Kernel => "kernel",
             Self::GraphExec => "executable graph",
         }
     }

@@ -34,8 +34,9 @@ struct Request {
 /// Checks as hardware does before a launch, and answers those checks. What the kernel itself does wrong
 /// breaks the context and is answered by the calls after this one.
 fn run(request: &Request) -> Answer<()> {
-    let (state, context) = with_stream(request.stream)?;
-    let function = state.function(request.function)?;
+    let (mut state, context) = with_stream(request.stream)?;
+    let handle = state.function_or_kernel(request.function, context)?;
+    let function = state.function(handle)?;
     if function.context != context {
         return Err(Status::InvalidHandle.because("the function and the stream are of different contexts"));
     }
@@ -53,7 +54,7 @@ fn run(request: &Request) -> Answer<()> {
     request.shape.check(spec, bounds)?;
     let cluster = function.cluster_of(spec, request.cluster, request.shape.grid)?;
     let params = request.given.gather(kernel)?;
-    let plan = Plan { handle: request.function, function, memory, shape: request.shape, cluster, params };
+    let plan = Plan { handle, function, memory, shape: request.shape, cluster, params };
     enqueue(request.stream, "cuLaunchKernel", NodeKind::Kernel, move |context| plan.run(context))
 }
 

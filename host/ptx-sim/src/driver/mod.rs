@@ -29,6 +29,7 @@ mod launch;
 mod launch_attributes;
 mod launch_checks;
 mod launch_params;
+mod library;
 mod memory;
 mod module;
 mod occupancy;
