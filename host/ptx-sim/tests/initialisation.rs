@@ -115,7 +115,8 @@ fn undefined(body: &str) -> (String, Option<[u32; 3]>) {
     let fault = Rig::new("", body, 256).fault(1, 64);
     assert_eq!(fault.kind, FaultKind::Uninitialised, "{fault}");
     let mut lax = Rig::new("", body, 256);
-    lax.checks = Checks { init: false, ..Checks::ALL };
+    // Some bodies store to one place by all threads.
+    lax.checks = Checks { init: false, races: false, ..Checks::ALL };
     lax.run(1, 64).unwrap_or_else(|fault| panic!("{fault}"));
     let name = fault.explanation.split_once("register ").unwrap().1.split_once(',').unwrap().0.to_owned();
     (name, fault.thread)

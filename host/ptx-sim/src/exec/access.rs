@@ -80,7 +80,7 @@ pub(super) fn load(
     let mut stage: Stage = [0; LANES * 32];
     let at = addresses(warp, addr);
     match access.space {
-        Space::Global => global::load(warp, cx, mask, &at, width, &mut stage)?,
+        Space::Global => global::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,
         Space::Shared => shared::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,
         _ => load_elsewhere(warp, cx, mask, access, &at, width, &mut stage)?,
     }
@@ -109,7 +109,7 @@ fn load_elsewhere(
             Space::Shared => shared::load(warp, cx, mask, at, Manner::of(access), width, stage),
             Space::Param => load_param(warp, cx, mask, at, width, stage),
             Space::Local => load_local(warp, cx, mask, at, width, stage),
-            _ => global::load(warp, cx, mask, at, width, stage),
+            _ => global::load(warp, cx, mask, at, Manner::of(access), width, stage),
         }),
     }
 }
@@ -272,7 +272,7 @@ pub(super) fn store(
     }
     let at = addresses(warp, addr);
     match access.space {
-        Space::Global => global::store(warp, cx, mask, &at, width, &stage),
+        Space::Global => global::store(warp, cx, mask, &at, Manner::of(access), width, &stage),
         Space::Shared => shared::store(warp, cx, mask, &at, Manner::of(access), width, &stage),
         _ => store_elsewhere(warp, cx, mask, access, &at, width, &stage),
     }
@@ -307,7 +307,7 @@ fn store_elsewhere(
             let who = Who::access(warp.index, lane, at[lane], width);
             Err(cx.fault(FaultKind::OutOfBounds, warp.pc, who, "a kernel cannot write its parameters".to_owned()))
         }
-        _ => global::store(warp, cx, mask, at, width, stage),
+        _ => global::store(warp, cx, mask, at, Manner::of(access), width, stage),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::module::Module;
 use super::matrix::Warpgroups;
 use super::notes::Notes;
 use super::order::{Agent, Locations, Order};
+use super::races::{Races, Tracker};
 use super::shadow::{Flights, Shadow};
 use super::traffic::Moved;
 
@@ -29,6 +30,8 @@ pub(crate) struct Grid<'a> {
     pub(crate) launch: &'a Launch<'a>,
     pub(crate) memory: &'a Memory,
     pub(crate) view: View,
+    /// `None` when races are not looked for.
+    pub(crate) races: Option<Races>,
     /// First values of constants with the addresses of module variables in place.
     pub(crate) constants: crate::ir::Constants,
     pub(crate) shared_bytes: usize,
@@ -85,6 +88,9 @@ pub(crate) struct Context<'a> {
     pub(crate) order: Order,
     pub(crate) flights: Flights,
     pub(crate) notes: Notes,
+    pub(crate) tracker: Tracker,
+    /// Faults of other blocks that this one has found, with the numbers of the blocks.
+    pub(crate) findings: Vec<(u64, Stopped)>,
     /// The allocation that each instruction found last.
     pub(crate) sites: Vec<u32>,
     pub(crate) executed: Vec<Executed>,
@@ -104,6 +110,8 @@ impl<'a> Context<'a> {
             order: Order::default(),
             flights: Flights::default(),
             notes: Notes::default(),
+            tracker: Tracker::new(),
+            findings: Vec::new(),
             sites: vec![0; places],
             executed: vec![Executed::default(); places],
             moved: vec![Moved::default(); places],
@@ -119,6 +127,9 @@ impl<'a> Context<'a> {
         let lanes = |warp: u32| u32::MAX >> (32 - (threads - warp * 32).min(32));
         self.order.reset(blocks.iter().flat_map(|_| (0..warps).map(lanes)));
         self.flights.clear();
+        if let Some(races) = &self.grid.races {
+            self.tracker.enter(races, blocks[0]);
+        }
         self.shared.resize_with(blocks.len(), Shared::default);
         let agents = warps * blocks.len() as u32;
         for (rank, (shared, block)) in self.shared.iter_mut().zip(blocks).enumerate() {

@@ -1,7 +1,10 @@
 //! Global memory as a warp sees it: every byte is checked against the live allocations.
 
 use super::context::{Context, Stopped, Who};
-use super::lanes::{ALL, LANES, Lanes64, lanes_of};
+use super::groups::{Group, in_groups};
+use super::lanes::{LANES, Lanes64, lanes_of};
+use super::races::{self, Deed, Kind, Span, Strength};
+use super::shared::Manner;
 use super::traffic;
 use super::warp::Warp;
 use crate::fault::FaultKind;
@@ -9,41 +12,6 @@ use crate::memory::Allocation;
 
 /// Bytes of all lanes of one access, `width` for each lane, lane by lane.
 pub(crate) type Stage = [u8; LANES * 32];
-
-/// How the lanes' addresses lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pattern {
-    /// All lanes at one address.
-    Uniform,
-    /// Lane after lane without a gap.
-    Contiguous,
-    /// Anything else, or not all lanes.
-    Scattered,
-}
-
-#[inline(always)]
-pub(crate) fn pattern(mask: u32, addresses: &Lanes64, width: usize) -> Pattern {
-    if mask != ALL {
-        return Pattern::Scattered;
-    }
-    // The first step decides which of the two it can be; differences are gathered without branches.
-    let first = addresses[0];
-    let step = addresses[1].wrapping_sub(first);
-    if step != 0 && step != width as u64 {
-        return Pattern::Scattered;
-    }
-    let mut difference = 0;
-    let mut expected = first;
-    for address in addresses {
-        difference |= address ^ expected;
-        expected = expected.wrapping_add(step);
-    }
-    match (difference == 0, step == 0) {
-        (false, _) => Pattern::Scattered,
-        (true, true) => Pattern::Uniform,
-        (true, false) => Pattern::Contiguous,
-    }
-}
 
 /// The allocation that holds `len` bytes at `address`, and the offset in it.
 #[inline(always)]
@@ -135,53 +103,108 @@ pub(crate) fn read_lane(
     }
 }
 
+/// Where the bytes of a group lie, checked for alignment and bounds. Where they lie in no allocation as a whole,
+/// the fault is that of the first lane whose own do not.
+#[inline(always)]
+fn locate<'g>(warp: &Warp, cx: &mut Context<'g>, group: Group, width: usize) -> Result<(&'g Allocation, u64), Stopped> {
+    if group.address.is_multiple_of(width as u64)
+        && let Some(hit) = lookup(cx, warp.pc, group.address, group.len)
+    {
+        return Ok(hit);
+    }
+    Err(not_located(warp, cx, group, width))
+}
+
+#[cold]
+fn not_located(warp: &Warp, cx: &mut Context<'_>, group: Group, width: usize) -> Stopped {
+    let pc = warp.pc;
+    if !group.address.is_multiple_of(width as u64) {
+        return misaligned(cx, warp, pc, group.first(), group.address, width);
+    }
+    let place = |index: usize| group.address.wrapping_add((index * width) as u64);
+    let index = (0..group.len / width).find(|index| lookup(cx, pc, place(*index), width).is_none()).unwrap_or(0);
+    out_of_bounds(cx, warp, pc, group.first() + index, place(index), width)
+}
+
+/// The span of a group, for the search for races.
+#[inline(always)]
+fn span<'g>(group: Group, mask: u32, (found, offset): (&'g Allocation, u64), width: usize) -> Span<'g> {
+    let (first, lanes) = if group.shared { (None, group.lanes) } else { (Some(group.first()), mask) };
+    Span { found, offset, len: group.len, width, first, lanes }
+}
+
 /// Loads `width` bytes (a power of two up to 32) for each lane of `mask`.
 pub(crate) fn load(
     warp: &Warp,
     cx: &mut Context<'_>,
     mask: u32,
     addresses: &Lanes64,
+    manner: Manner,
     width: usize,
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
-    let (pc, first) = (warp.pc, addresses[0]);
-    traffic::global(cx, pc, mask, addresses, width);
-    if first.is_multiple_of(width as u64) {
-        match pattern(mask, addresses, width) {
-            Pattern::Contiguous => {
-                if let Some((found, offset)) = lookup(cx, pc, first, LANES * width) {
-                    if cx.grid.launch.checks.init
-                        && let Some(bad) = found.unwritten(offset, LANES * width)
-                    {
-                        let lane = (bad - offset) as usize / width;
-                        let read = Read { found, offset: offset + (lane * width) as u64, len: width };
-                        return Err(uninitialised(cx, warp, pc, lane, read, bad));
-                    }
-                    found.read(offset, &mut stage[..LANES * width]);
-                    return Ok(());
-                }
-            }
-            Pattern::Uniform => {
-                if let Some((found, offset)) = lookup(cx, pc, first, width) {
-                    initialised(cx, warp, pc, 0, Read { found, offset, len: width })?;
-                    found.read(offset, &mut stage[..width]);
-                    repeat(stage, width);
-                    return Ok(());
-                }
-            }
-            Pattern::Scattered => {}
-        }
+    traffic::global(cx, warp.pc, mask, addresses, width);
+    if manner.order.strong {
+        return load_strong(warp, cx, mask, addresses, manner, width, stage);
     }
-    for lane in lanes_of(mask) {
-        let address = addresses[lane];
-        if !address.is_multiple_of(width as u64) {
-            return Err(misaligned(cx, warp, pc, lane, address, width));
+    in_groups(mask, addresses, width, true, |group| {
+        let (found, offset) = locate(warp, cx, group, width)?;
+        initialised_group(warp, cx, group, (found, offset), width)?;
+        let span = span(group, mask, (found, offset), width);
+        races::touch(warp, cx, warp.pc, span, Deed::Read, Strength::WEAK)?;
+        let start = group.first() * width;
+        found.read(offset, &mut stage[start..start + group.len]);
+        if group.shared {
+            for lane in lanes_of(group.lanes & (group.lanes - 1)) {
+                stage.copy_within(start..start + width, lane * width);
+            }
         }
-        let Some((found, offset)) = lookup(cx, pc, address, width) else {
-            return Err(out_of_bounds(cx, warp, pc, lane, address, width));
-        };
-        initialised(cx, warp, pc, lane, Read { found, offset, len: width })?;
-        found.read(offset, &mut stage[lane * width..(lane + 1) * width]);
+        Ok(())
+    })
+}
+
+#[inline(always)]
+fn initialised_group(
+    warp: &Warp,
+    cx: &Context<'_>,
+    group: Group,
+    (found, offset): (&Allocation, u64),
+    width: usize,
+) -> Result<(), Stopped> {
+    if cx.grid.launch.checks.init
+        && let Some(bad) = found.unwritten(offset, group.len)
+    {
+        let index = (bad - offset) as usize / width;
+        let read = Read { found, offset: offset + (index * width) as u64, len: width };
+        return Err(uninitialised(cx, warp, warp.pc, group.first() + index, read, bad));
+    }
+    Ok(())
+}
+
+/// Loads lane by lane: what is read, and what it acquires, are one step for every other strong access.
+#[inline(never)]
+fn load_strong(
+    warp: &Warp,
+    cx: &mut Context<'_>,
+    mask: u32,
+    addresses: &Lanes64,
+    manner: Manner,
+    width: usize,
+    stage: &mut Stage,
+) -> Result<(), Stopped> {
+    for lane in lanes_of(mask) {
+        let group = Group::one(lane, addresses[lane], width);
+        let (found, offset) = locate(warp, cx, group, width)?;
+        initialised(cx, warp, warp.pc, lane, Read { found, offset, len: width })?;
+        let strength = Strength::new(manner.order, manner.element);
+        races::touch(warp, cx, warp.pc, span(group, mask, (found, offset), width), Deed::Read, strength)?;
+        // Each element of a vector is an access of its own.
+        let element = usize::from(manner.element);
+        for start in (0..width).step_by(element) {
+            let out = &mut stage[lane * width + start..][..element];
+            let (place, from) = ((addresses[lane] + start as u64, element as u64), offset + start as u64);
+            races::strong(warp, cx, lane, place, (Kind::Load, manner.order), || found.read(from, out));
+        }
     }
     Ok(())
 }
@@ -202,27 +225,75 @@ pub(crate) fn store(
     cx: &mut Context<'_>,
     mask: u32,
     addresses: &Lanes64,
+    manner: Manner,
     width: usize,
     stage: &Stage,
 ) -> Result<(), Stopped> {
-    let (pc, first) = (warp.pc, addresses[0]);
-    traffic::global(cx, pc, mask, addresses, width);
-    if first.is_multiple_of(width as u64)
-        && pattern(mask, addresses, width) == Pattern::Contiguous
-        && let Some((found, offset)) = lookup(cx, pc, first, LANES * width)
-    {
-        found.write(offset, &stage[..LANES * width]);
-        return Ok(());
+    traffic::global(cx, warp.pc, mask, addresses, width);
+    if manner.order.strong {
+        return store_strong(warp, cx, mask, addresses, manner, width, stage);
     }
-    for lane in lanes_of(mask) {
-        let address = addresses[lane];
-        if !address.is_multiple_of(width as u64) {
-            return Err(misaligned(cx, warp, pc, lane, address, width));
+    in_groups(mask, addresses, width, false, |group| {
+        let (found, offset) = locate(warp, cx, group, width)?;
+        let data = &stage[group.first() * width..][..group.len];
+        let span = span(group, mask, (found, offset), width);
+        races::touch(warp, cx, warp.pc, span, Deed::Write(data), Strength::WEAK)?;
+        found.write(offset, data);
+        if let Some(races) = &cx.grid.races {
+            races.forget(group.address, group.len as u64);
         }
-        let Some((found, offset)) = lookup(cx, pc, address, width) else {
-            return Err(out_of_bounds(cx, warp, pc, lane, address, width));
-        };
-        found.write(offset, &stage[lane * width..(lane + 1) * width]);
+        Ok(())
+    })
+}
+
+#[inline(never)]
+fn store_strong(
+    warp: &Warp,
+    cx: &mut Context<'_>,
+    mask: u32,
+    addresses: &Lanes64,
+    manner: Manner,
+    width: usize,
+    stage: &Stage,
+) -> Result<(), Stopped> {
+    for lane in lanes_of(mask) {
+        let group = Group::one(lane, addresses[lane], width);
+        let (found, offset) = locate(warp, cx, group, width)?;
+        let data = &stage[lane * width..][..width];
+        let strength = Strength::new(manner.order, manner.element);
+        races::touch(warp, cx, warp.pc, span(group, mask, (found, offset), width), Deed::Write(data), strength)?;
+        let element = usize::from(manner.element);
+        for start in (0..width).step_by(element) {
+            let (place, to) = ((addresses[lane] + start as u64, element as u64), offset + start as u64);
+            let body = || found.write(to, &data[start..start + element]);
+            races::strong(warp, cx, lane, place, (Kind::Store, manner.order), body);
+        }
+    }
+    if manner.order.release {
+        cx.order.advance(warp.agent);
+    }
+    Ok(())
+}
+
+/// Notes that lanes of `mask` read the sources of copies, as many bytes as `filled` says, at aligned addresses
+/// of up to `width` bytes that were checked.
+pub(crate) fn copied(
+    warp: &Warp,
+    cx: &mut Context<'_>,
+    mask: u32,
+    addresses: &Lanes64,
+    filled: &[u8; LANES],
+    width: usize,
+) -> Result<(), Stopped> {
+    let full = lanes_of(mask).filter(|lane| usize::from(filled[*lane]) == width).fold(0, |all, lane| all | 1 << lane);
+    let mut touch = |group: Group| match lookup(cx, warp.pc, group.address, group.len) {
+        Some(hit) => races::touch(warp, cx, warp.pc, span(group, mask, hit, width), Deed::Read, Strength::WEAK),
+        // Lanes of neighbouring addresses, yet of two allocations, cannot be: allocations lie apart.
+        None => Ok(()),
+    };
+    in_groups(full, addresses, width, true, &mut touch)?;
+    for lane in lanes_of(mask & !full).filter(|lane| filled[*lane] > 0) {
+        touch(Group { len: usize::from(filled[lane]), ..Group::one(lane, addresses[lane], width) })?;
     }
     Ok(())
 }

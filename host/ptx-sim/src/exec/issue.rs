@@ -3,7 +3,7 @@
 use super::access::addresses;
 use super::context::{Context, Stopped, Who};
 use super::copies::Issue;
-use super::global::{lookup, misaligned, out_of_bounds};
+use super::global::{copied, lookup, misaligned, out_of_bounds};
 use super::hazards::found_by;
 use super::lanes::{LANES, lanes_of};
 use super::order::Strong;
@@ -45,6 +45,7 @@ pub(super) fn copy_async(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op:
         targets[lane] = place.at as u32;
         filled[lane] = wanted as u8;
     }
+    copied(warp, cx, active, &from, &filled, width)?;
     traffic::copied_from_global(cx, warp.pc, &from, &filled);
     traffic::shared(cx, warp.pc, active, &to, width);
     let issue = Issue { mask: active, bytes, targets, sources: from, filled, pc: warp.pc, flight };

@@ -13,6 +13,7 @@ mod float;
 mod float16;
 mod float_compare;
 mod global;
+mod groups;
 mod half;
 mod hazards;
 mod integer;
@@ -22,6 +23,7 @@ mod matrix;
 mod narrow;
 mod notes;
 mod order;
+mod races;
 mod selection;
 mod shadow;
 mod shared;
@@ -38,7 +40,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, Severity};
 use crate::ir::lower::SHARED_BASE;
 use crate::launch::{Launch, Report};
 use crate::memory::Memory;
@@ -46,6 +48,7 @@ use crate::module::Instance;
 use context::{Context, Grid, Stopped};
 use count::Tally;
 use notes::Notes;
+use races::Races;
 use selection::Selection;
 use step::Version;
 use warp::Warp;
@@ -85,6 +88,7 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         launch,
         memory,
         view: memory.view(),
+        races: launch.checks.races.then(|| Races::new(memory.next_launch(), program)),
         constants,
         shared_bytes,
         threads: threads.min(MAX_THREADS) as u32,
@@ -103,7 +107,9 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         }
         let [x, y, _] = launch.grid.map(u64::from);
         worker.cx.enter(&[[(number % x) as u32, (number / x % y) as u32, (number / (x * y)) as u32]]);
-        if let Err(stopped) = block::run_block(version, &mut worker.cx, &mut worker.warps, number) {
+        let ran = block::run_block(version, &mut worker.cx, &mut worker.warps, number);
+        let own = ran.err().map(|stopped| (number, stopped));
+        for (number, stopped) in worker.cx.findings.drain(..).chain(own) {
             lowest.fetch_min(number, Ordering::Relaxed);
             let mut slot = fault.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             if slot.as_ref().is_none_or(|(found, _)| number < *found) {
@@ -124,7 +130,16 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
             let tally = tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
             let (counters, profile) = count::count(&grid, selection.len(), &tally);
             let notes = notes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-            Ok(Report { counters, profile, notes: notes.into_list() })
+            let mut notes = notes.into_list();
+            if grid.races.as_ref().is_some_and(Races::is_full) {
+                let explanation = "the launch makes more accesses to global memory than can be told apart; races among \
+                                   the later ones were not looked for: run fewer blocks at a time";
+                let who = context::Who::warp(0);
+                let cx = Context::new(&grid);
+                let note = cx.fault(FaultKind::GlobalRace, usize::MAX, who, explanation.to_owned());
+                notes.push(Fault { severity: Severity::Warning, ..*note });
+            }
+            Ok(Report { counters, profile, notes })
         }
     }
 }

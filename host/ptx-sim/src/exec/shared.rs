@@ -1,7 +1,8 @@
 //! Shared memory as a warp sees it: bounds, alignment, and what the shadow finds.
 
 use super::context::{Context, Place, Stopped, Who};
-use super::global::{Pattern, Stage, misaligned, pattern, repeat};
+use super::global::{Stage, misaligned, repeat};
+use super::groups::{Pattern, pattern};
 use super::hazards::{found_by, remark};
 use super::lanes::{LANES, Lanes64, lanes_of};
 use super::order::{Strong, Tag};

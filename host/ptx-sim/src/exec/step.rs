@@ -9,7 +9,7 @@ use super::turns::{arrive, branch_table, left, too_long};
 use super::warp::{Stop, Warp};
 use super::{access, atomic, bits, convert, float, float_compare, integer, issue, matrix, narrow, turns, words};
 use crate::fault::FaultKind;
-use crate::ir::op::{Op, Reg};
+use crate::ir::op::{Op, Reg, Scope};
 use crate::ir::types::Space;
 
 /// Operations after which a warp lets others run, for kernels that spin on each other's memory.
@@ -270,7 +270,6 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::Load { access, regs, addr } => access::load(warp, cx, active, access, regs, addr)?,
         Op::Store { access, regs, addr } => access::store(warp, cx, active, access, regs, addr)?,
         Op::Atomic { .. } => atomic::atomic(warp, cx, active, op)?,
-        Op::AtomicPair(ref op) => atomic::atomic_pair(warp, cx, active, op)?,
         Op::Shuffle { mask, .. } => {
             let (gate, members) = collective::gate(warp, cx, active, mask)?;
             if gate == Gate::Shut {
@@ -292,7 +291,7 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
                 return Err(turns::undefined(warp, cx, undefined, name));
             }
         }
-        Op::Fence { .. } => cx.order.fence(warp.agent, active),
+        Op::Fence { scope } => cx.order.fence(warp.agent, active, scope >= Scope::Gpu),
         Op::Hint => {}
         // The loop itself takes these.
         Op::Join

@@ -1,8 +1,10 @@
 //! One live allocation: a range of the simulated address space, backed chunk by chunk on first write.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::chunk::{CHUNK, Chunk};
+use super::shadow::Page;
 
 /// Every byte of device memory holds this before it is written: a zero would hide a missing initialisation.
 pub const POISON: u8 = 0xA5;
@@ -88,6 +90,13 @@ impl Allocation {
         let chunk = self.backed(index);
         chunk.mark(within, len);
         chunk.place(within)
+    }
+
+    /// Who touched the page that holds `offset` in the launch `stamp`.
+    #[inline(always)]
+    pub(crate) fn page(&self, offset: u64, stamp: u64) -> MutexGuard<'_, Page> {
+        let (index, within) = split(offset);
+        self.backed(index).page(within, stamp)
     }
 
     /// The offset of the first of `len` bytes from `offset` on that was never written.

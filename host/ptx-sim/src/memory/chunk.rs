@@ -3,8 +3,10 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, OnceLock};
 
 use super::POISON;
+use super::shadow::{Page, Shadow};
 
 /// Bytes of one chunk; untouched chunks cost one null pointer.
 pub(crate) const CHUNK: usize = 1 << 16;
@@ -16,6 +18,8 @@ pub(super) struct Chunk {
     len: usize,
     /// Bit `i % 64` of word `i / 64`: byte `i` was written, by the host or by a kernel.
     written: Box<[AtomicU64]>,
+    /// Who touched the bytes, once a launch that looks for races did.
+    shadow: OnceLock<Shadow>,
 }
 
 // SAFETY: the bytes belong to the chunk, which hands out raw pointers only; who follows them answers for it.
@@ -31,7 +35,8 @@ impl Chunk {
         let Some(bytes) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         // SAFETY: `bytes` points to `len` bytes that nobody else knows yet.
         unsafe { bytes.write_bytes(POISON, len) };
-        Self { bytes, len, written: (0..len.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() }
+        let written = (0..len.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Self { bytes, len, written, shadow: OnceLock::new() }
     }
 
     fn layout(len: usize) -> Layout {
@@ -96,10 +101,16 @@ impl Chunk {
         (first, end.min(at + len) - at)
     }
 
-    /// Bytes of the host that say which bytes were written.
+    /// Who touched the page that holds byte `at` in the launch `stamp`.
+    #[inline(always)]
+    pub(super) fn page(&self, at: usize, stamp: u64) -> MutexGuard<'_, Page> {
+        self.shadow.get_or_init(|| Shadow::new(self.len)).page(at, stamp)
+    }
+
+    /// Bytes of the host that say which bytes were written, and who touched them.
     #[cfg(test)]
     pub(super) fn shadow_bytes(&self) -> usize {
-        self.written.len() * 8
+        self.written.len() * 8 + self.shadow.get().map_or(0, Shadow::host_bytes)
     }
 }
 

@@ -5,13 +5,16 @@
 
 mod allocation;
 mod chunk;
+mod shadow;
 mod view;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) use allocation::Allocation;
 pub use allocation::POISON;
+pub(crate) use shadow::{PAGE, Page, RUNS, SECTOR};
 pub(crate) use view::View;
 
 /// First address that an allocation can have; everything below is null or near it.
@@ -83,6 +86,8 @@ struct Table {
 pub struct Memory {
     table: RwLock<Table>,
     capacity: u64,
+    /// Launches so far: what was known of who touched what is void in the next one.
+    launches: AtomicU64,
 }
 
 impl Default for Memory {
@@ -100,7 +105,7 @@ impl Memory {
     /// Memory of `capacity` bytes.
     pub fn with_capacity(capacity: u64) -> Self {
         let table = Table { next: FIRST_ADDRESS, ..Table::default() };
-        Self { table: RwLock::new(table), capacity }
+        Self { table: RwLock::new(table), capacity, launches: AtomicU64::new(0) }
     }
 
     /// Bytes of the simulated GPU.
@@ -240,6 +245,11 @@ impl Memory {
             done += length as u64;
         }
         Ok(())
+    }
+
+    /// A number that no other launch on this memory has; not 0.
+    pub(crate) fn next_launch(&self) -> u64 {
+        self.launches.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The live allocations as a launch sees them: looked up without a lock.

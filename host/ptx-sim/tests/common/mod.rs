@@ -4,7 +4,7 @@
 pub(crate) mod tensor;
 pub(crate) mod wgmma;
 
-use ptx_sim::{Checks, Counters, Fault, Instance, Launch, LoadError, Memory, Module, Schedule, launch};
+use ptx_sim::{Checks, Counters, Fault, Instance, Launch, LoadError, Memory, Module, Report, Schedule, launch};
 
 /// A module with one kernel `k` of parameters `params` (PTX text) and the given module-level and body text.
 pub(crate) fn module(globals: &str, params: &str, body: &str) -> String {
@@ -63,13 +63,18 @@ impl Rig {
     }
 
     pub(crate) fn run(&self, blocks: u32, threads: u32) -> Result<Counters, Box<Fault>> {
+        self.report(blocks, threads).map(|report| report.counters)
+    }
+
+    /// Runs and returns notes as well.
+    pub(crate) fn report(&self, blocks: u32, threads: u32) -> Result<Report, Box<Fault>> {
         let params = self.out.to_le_bytes();
         let kernel = self.module.kernel("k").unwrap();
         let mut request = Launch::new(kernel, [blocks, 1, 1], [threads, 1, 1], &params);
         request = request.with_schedule(self.schedule).with_dynamic_shared(self.dynamic_shared);
         request.instruction_limit = self.instruction_limit;
         request.checks = self.checks;
-        launch(&self.instance, &self.memory, &request).map(|report| report.counters)
+        launch(&self.instance, &self.memory, &request)
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

@@ -38,9 +38,14 @@ impl Order {
         self.agents[agent.at()].time += 1;
     }
 
-    /// `lanes` of `agent` execute a fence.
-    pub(crate) fn fence(&mut self, agent: Agent, lanes: u32) {
-        let mut seen = std::mem::take(&mut self.agents[agent.at()].fences.seen);
+    /// `lanes` of `agent` execute a fence; a `wide` one orders threads of other blocks too.
+    pub(crate) fn fence(&mut self, agent: Agent, lanes: u32, wide: bool) {
+        (0..=usize::from(wide)).for_each(|which| self.fence_among(agent, lanes, which));
+        self.agents[agent.at()].time += 1;
+    }
+
+    fn fence_among(&mut self, agent: Agent, lanes: u32, which: usize) {
+        let mut seen = std::mem::take(&mut self.agents[agent.at()].fences[which].seen);
         for (group, clock) in &mut seen {
             if *group & lanes != 0 {
                 self.acquire(agent, *group & lanes, clock);
@@ -49,8 +54,8 @@ impl Order {
         }
         seen.retain(|(group, _)| *group != 0);
         let state = &mut self.agents[agent.at()];
-        state.fences.seen = seen;
-        let mut released = std::mem::take(&mut state.fences.released);
+        state.fences[which].seen = seen;
+        let mut released = std::mem::take(&mut state.fences[which].released);
         released.iter_mut().for_each(|(group, ..)| *group &= !lanes);
         released.retain(|(group, ..)| *group != 0);
         let apart = state.own.iter().fold(0, |all, (group, _)| all | group) & lanes;
@@ -60,22 +65,22 @@ impl Order {
         for lane in crate::exec::lanes::lanes_of(apart) {
             released.push((1 << lane, state.known_to(1 << lane), state.time));
         }
-        state.fences.released = released;
-        state.time += 1;
+        state.fences[which].released = released;
     }
 
-    /// What the last fence of a lane released, if there was one.
-    fn fenced(&self, agent: Agent, lane: usize) -> Option<Clock> {
-        let fences = &self.agents[agent.at()].fences;
+    /// What the last fence of a lane released, if there was one; the last `wide` one, if other blocks ask.
+    pub(crate) fn fenced(&self, agent: Agent, lane: usize, wide: bool) -> Option<Clock> {
+        let fences = &self.agents[agent.at()].fences[usize::from(wide)];
         let (_, clock, time) = fences.released.iter().find(|(group, ..)| group >> lane & 1 == 1)?;
         let mut clock = clock.clone();
         clock.learn_lanes(agent, 1 << lane, *time);
         Some(clock)
     }
 
-    /// `lanes` have seen by a strong read what `clock` knows: they acquire it at their next fence.
-    fn see(&mut self, agent: Agent, lanes: u32, clock: &Clock) {
-        let seen = &mut self.agents[agent.at()].fences.seen;
+    /// `lanes` have seen by a strong read what `clock` knows: they acquire it at their next fence, the next
+    /// `wide` one if it came from other blocks.
+    pub(crate) fn see(&mut self, agent: Agent, lanes: u32, clock: &Clock, wide: bool) {
+        let seen = &mut self.agents[agent.at()].fences[usize::from(wide)].seen;
         match seen.iter_mut().find(|(group, _)| *group == lanes) {
             Some((_, known)) => known.join(clock),
             None => seen.push((lanes, clock.clone())),
@@ -99,7 +104,7 @@ impl Locations {
     pub(crate) fn read(&self, order: &mut Order, (agent, lanes): (Agent, u32), (at, len): (u64, u64), acquire: bool) {
         match self.clocks.get(&at) {
             Some((size, clock)) if *size == len && acquire => order.acquire(agent, lanes, clock),
-            Some((size, clock)) if *size == len => order.see(agent, lanes, clock),
+            Some((size, clock)) if *size == len => order.see(agent, lanes, clock, false),
             _ => {}
         }
     }
@@ -113,7 +118,7 @@ impl Locations {
         (at, len): (u64, u64),
         (release, update): (bool, bool),
     ) {
-        let released = if release { Some(order.snapshot(agent, lane)) } else { order.fenced(agent, lane) };
+        let released = if release { Some(order.snapshot(agent, lane)) } else { order.fenced(agent, lane, false) };
         let before = self.clocks.get(&at).filter(|(size, _)| update && *size == len).map(|(_, clock)| clock.clone());
         self.forget(at, len);
         let clock = match (released, before) {

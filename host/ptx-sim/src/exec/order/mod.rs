@@ -42,7 +42,8 @@ struct State {
     common: Clock,
     /// What only these lanes know besides.
     own: Vec<(u32, Clock)>,
-    fences: Fences,
+    /// Of all fences, and of those that reach beyond the block.
+    fences: [Fences; 2],
 }
 
 /// Groups of lanes with knowledge of their own, beyond which it is sorted by lane.
@@ -55,7 +56,7 @@ impl State {
         self.live = lanes;
         self.common.clear();
         self.own.clear();
-        self.fences.clear();
+        self.fences.iter_mut().for_each(Fences::clear);
     }
 
     /// What the lanes of `lanes` know together.

@@ -215,7 +215,7 @@ impl Both {
             }
             Step::Fence { warp, lanes } => {
                 let lanes = lanes & self.live[warp as usize];
-                self.order.fence(Agent(warp), lanes);
+                self.order.fence(Agent(warp), lanes, false);
                 for lane in lanes_of(lanes) {
                     let me = thread(warp, lane as u32);
                     let seen = std::mem::take(&mut self.plain.seen[me]);
