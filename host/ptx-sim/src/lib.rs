@@ -20,6 +20,7 @@ mod tensor_map;
 
 pub use counters::{Class, Counters, Traffic, Way, Ways};
 pub use fault::{Fault, FaultKind, Party, Severity};
+pub use ir::lower::instructions;
 pub use launch::{Checks, DEFAULT_INSTRUCTION_LIMIT, Launch, Report, Schedule, launch};
 pub use memory::{Memory, MemoryError, POISON, Region};
 pub use metrics::Metric;

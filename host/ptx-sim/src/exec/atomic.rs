@@ -1,18 +1,21 @@
 //! Atomic operations, lane by lane in ascending order.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use super::access::{addresses, by_space};
 use super::context::{Context, Stopped};
 use super::float::{canonical32, flush32};
+use super::float16;
 use super::global::{Read, initialised, lookup, misaligned, out_of_bounds};
 use super::lanes::{LANES, lanes_of};
 use super::races::{self, Deed, Kind, Span, Strength};
 use super::shared;
 use super::traffic;
 use super::warp::Warp;
-use crate::ir::op::{Addr, Atomic, MemoryOrder, Op};
-use crate::ir::types::{File, Space, Type};
+use crate::ir::atomics::AtomicPair;
+use crate::ir::op::{Addr, Atomic, Float2, MemoryOrder, Op};
+use crate::ir::types::{File, FloatKind, Space, Type};
 
 /// What the operation makes of the old value. Sums of f32 flush subnormals in global memory, and only there.
 fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3]) -> u64 {
@@ -24,6 +27,14 @@ fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3]) -> u64 {
         (Atomic::Add, Type::F64) => {
             let sum = f64::from_bits(old) + f64::from_bits(b);
             if sum.is_nan() { 0x7FFF_FFFF_FFFF_FFFF } else { sum.to_bits() }
+        }
+        (_, Type::F16 | Type::F16x2 | Type::BF16 | Type::BF16x2) => {
+            let op = match op {
+                Atomic::Min => Float2::Min,
+                Atomic::Max => Float2::Max,
+                _ => Float2::Add,
+            };
+            FloatKind::of(ty).map_or(old, |kind| u64::from(float16::once(op, kind, old as u32, b as u32)))
         }
         (Atomic::Add, _) => old.wrapping_add(b),
         (Atomic::Min, Type::S32 | Type::S64) => {
@@ -71,7 +82,7 @@ fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3]) -> u64 {
 }
 
 pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) -> Result<(), Stopped> {
-    let Op::Atomic { op, ty, space, order, d, addr, b, c } = *op else { return Ok(()) };
+    let Op::Atomic { op, ty, align, space, order, d, addr, b, c } = *op else { return Ok(()) };
     let wide = ty.file() == File::W64;
     let operand = |reg: crate::ir::op::Reg, lane: usize| match () {
         () if reg.is_none() => 0,
@@ -85,12 +96,15 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
     }
     let mut old = [0; LANES];
     let mut each = |space: Space, mask: u32, at: &[u64; LANES]| -> Result<(), Stopped> {
-        let width = if wide { 8 } else { 4 };
+        let width = ty.bytes() as usize;
         match space {
             Space::Shared => traffic::shared(cx, warp.pc, mask, at, width),
             _ => traffic::global(cx, warp.pc, mask, at, width),
         }
         for lane in lanes_of(mask) {
+            if !at[lane].is_multiple_of(u64::from(align)) {
+                return Err(misaligned(cx, warp, warp.pc, lane, at[lane], usize::from(align)));
+            }
             let change = |value: u64| combine(op, ty, space, [value, first[lane], second[lane]]);
             old[lane] = match space {
                 Space::Shared => shared::update(warp, cx, (lane, mask), at[lane], width, order, change)?,
@@ -112,6 +126,59 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
             true => warp.files.put64(d, mask, &old),
             false => warp.files.put32(d, mask, &old.map(|value| value as u32)),
         }
+    }
+    Ok(())
+}
+
+/// Held while a 128-bit operation on global memory does its two halves.
+static PAIRS: Mutex<()> = Mutex::new(());
+
+/// `exch` and `cas` of 128 bits. Both halves are read before either is written; a block runs on one thread, and
+/// blocks take turns at [`PAIRS`].
+pub(super) fn atomic_pair(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &AtomicPair) -> Result<(), Stopped> {
+    let pool = &cx.grid.program.pool;
+    let (read, written) = (op.read(), op.written());
+    let source = |index: u32| *warp.files.r64(pool[(read.start + index) as usize]);
+    let first = [source(0), source(1)];
+    let second = if op.cas { [source(2), source(3)] } else { first };
+    let mut old = [[0_u64; LANES]; 2];
+    let each = |space: Space, mask: u32, at: &[u64; LANES]| -> Result<(), Stopped> {
+        match space {
+            Space::Shared => traffic::shared(cx, warp.pc, mask, at, 16),
+            _ => traffic::global(cx, warp.pc, mask, at, 16),
+        }
+        let _turn = PAIRS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for lane in lanes_of(mask) {
+            if !at[lane].is_multiple_of(16) {
+                return Err(misaligned(cx, warp, warp.pc, lane, at[lane], 16));
+            }
+            let mut half = |index: usize, new: Option<u64>| {
+                let (at, change) = (at[lane] + 8 * index as u64, |old: u64| new.unwrap_or(old));
+                match space {
+                    Space::Shared => shared::update(warp, cx, (lane, mask), at, 8, op.order, change),
+                    _ => in_global(warp, cx, (lane, mask), at, 8, op.order, change),
+                }
+            };
+            let found = [half(0, None)?, half(1, None)?];
+            if !op.cas || found == [first[0][lane], first[1][lane]] {
+                half(0, Some(second[0][lane]))?;
+                half(1, Some(second[1][lane]))?;
+            }
+            (old[0][lane], old[1][lane]) = (found[0], found[1]);
+        }
+        if op.order.release {
+            cx.order.advance(warp.agent);
+        }
+        Ok(())
+    };
+    let at = addresses(warp, op.addr);
+    let mut each = each;
+    match op.space {
+        Space::Generic => by_space(mask, &at, each)?,
+        space => each(space, mask, &at)?,
+    }
+    for (index, value) in old.iter().enumerate() {
+        warp.files.put64(cx.grid.program.pool[written.start as usize + index], mask, value);
     }
     Ok(())
 }
@@ -143,10 +210,16 @@ fn in_global(
             let cell = unsafe { AtomicU64::from_ptr(target.cast()) };
             cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| Some(change(old))).unwrap_or_else(|old| old)
         }
-        _ => {
+        4 => {
             // SAFETY: as for the 64-bit cell.
             let cell = unsafe { AtomicU32::from_ptr(target.cast()) };
             let update = |old: u32| Some(change(u64::from(old)) as u32);
+            u64::from(cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).unwrap_or_else(|old| old))
+        }
+        _ => {
+            // SAFETY: as for the 64-bit cell.
+            let cell = unsafe { AtomicU16::from_ptr(target.cast()) };
+            let update = |old: u16| Some(change(u64::from(old)) as u16);
             u64::from(cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).unwrap_or_else(|old| old))
         }
     };

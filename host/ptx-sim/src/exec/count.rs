@@ -37,6 +37,7 @@ fn way(op: &Op) -> Option<Way> {
     match op {
         Op::Load { .. } | Op::Matrix(Matrix::Load { .. }) => Some(Way::Load),
         Op::Store { .. } | Op::Matrix(Matrix::Store { .. }) => Some(Way::Store),
+        Op::AtomicPair(_) => Some(Way::Atomic),
         Op::Atomic { d, .. } => Some(if d.is_none() { Way::Reduction } else { Way::Atomic }),
         Op::CopyAsync { .. } => Some(Way::Copy),
         _ => None,
@@ -87,7 +88,7 @@ pub(super) fn count(grid: &Grid<'_>, blocks: u64, tally: &Tally) -> (Counters, V
             counters.macs += macs;
         }
         match op {
-            Op::Atomic { .. } => counters.atomics += executed.threads,
+            Op::Atomic { .. } | Op::AtomicPair(_) => counters.atomics += executed.threads,
             Op::Barrier { .. } => counters.barriers += executed.warps,
             _ => {}
         }

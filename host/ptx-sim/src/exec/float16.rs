@@ -87,6 +87,12 @@ fn is_pair(kind: FloatKind) -> bool {
     matches!(kind, FloatKind::F16x2 | FloatKind::BF16x2)
 }
 
+/// One operation on a value or a pair of them, without flushing.
+pub(super) fn once(op: Float2, kind: FloatKind, a: u32, b: u32) -> u32 {
+    let format = Format::of(kind);
+    halves(is_pair(kind), [a, b, 0], |a, b, _| format.op2(op, FloatMode::default(), a, b))
+}
+
 #[inline(never)]
 pub(super) fn float2(files: &mut Files, op: Float2, kind: FloatKind, mode: FloatMode, mask: u32, regs: [Reg; 3]) {
     let format = Format::of(kind);

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::lanes::LANES;
 use super::warp::Warp;
+use crate::ir::lower::SHARED_BASE;
 use crate::ir::op::{Reg, Special};
 
 /// Multiprocessors of the simulated GPU, as its driver reports them; a block's index says which it runs on.
@@ -48,6 +49,8 @@ pub(super) fn special(warp: &mut Warp, cx: &Context<'_>, active: u32, what: Spec
             Special::Clock => time as u32,
             Special::DynamicSharedSize => launch.dynamic_shared,
             Special::TotalSharedSize => cx.grid.shared_bytes as u32,
+            Special::AllSharedSize => cx.grid.shared_bytes as u32 + SHARED_BASE,
+            Special::ClockHigh => (time >> 32) as u32,
             Special::GridId | Special::Clock64 | Special::GlobalTimer => 0,
         };
     }

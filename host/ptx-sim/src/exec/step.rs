@@ -270,6 +270,7 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::Load { access, regs, addr } => access::load(warp, cx, active, access, regs, addr)?,
         Op::Store { access, regs, addr } => access::store(warp, cx, active, access, regs, addr)?,
         Op::Atomic { .. } => atomic::atomic(warp, cx, active, op)?,
+        Op::AtomicPair(ref op) => atomic::atomic_pair(warp, cx, active, op)?,
         Op::Shuffle { mask, .. } => {
             let (gate, members) = collective::gate(warp, cx, active, mask)?;
             if gate == Gate::Shut {

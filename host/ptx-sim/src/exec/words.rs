@@ -30,6 +30,7 @@ fn compute(what: Words, a: u32, b: u32, c: u32) -> u32 {
             true => select(max, relu, i32::from(a as i16), i32::from(b as i16)) as u16,
             false => select(max, false, i32::from(a), i32::from(b)) as u16,
         }),
+        Words::PackClamped { bits, signed } => pack(u32::from(bits), signed, [a, b, c]),
         Words::SelectRelu { max } => select(max, true, a as i32, b as i32) as u32,
     }
 }
@@ -41,6 +42,13 @@ fn select(max: bool, relu: bool, a: i32, b: i32) -> i32 {
 
 fn halves(a: u32, b: u32, f: impl Fn(u16, u16) -> u16) -> u32 {
     u32::from(f((a >> 16) as u16, (b >> 16) as u16)) << 16 | u32::from(f(a as u16, b as u16))
+}
+
+fn pack(bits: u32, signed: bool, [a, b, c]: [u32; 3]) -> u32 {
+    let (least, most) = if signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) };
+    let clamped = |value: u32| (value as i32).clamp(least, most) as u32 & ((1 << bits) - 1);
+    // Sixteen bits each leave no room for the third.
+    c.checked_shl(2 * bits).unwrap_or(0) | clamped(a) << bits | clamped(b)
 }
 
 /// Searches upwards for a positive `nth`, downwards for a negative one; 0 asks for bit `base` itself.

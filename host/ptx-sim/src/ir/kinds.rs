@@ -134,6 +134,9 @@ pub(crate) enum Special {
     GlobalTimer,
     DynamicSharedSize,
     TotalSharedSize,
+    /// With the bytes that the system keeps.
+    AllSharedSize,
+    ClockHigh,
 }
 
 impl Special {

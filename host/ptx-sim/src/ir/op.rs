@@ -1,5 +1,6 @@
 //! The closed set of operations.
 
+use super::atomics::AtomicPair;
 pub(crate) use super::kinds::*;
 use super::matrix::Matrix;
 use super::narrow::Narrow;
@@ -292,6 +293,8 @@ pub(crate) enum Op {
     Atomic {
         op: Atomic,
         ty: Type,
+        /// Bytes that the address has to be a multiple of.
+        align: u8,
         space: Space,
         order: MemoryOrder,
         d: Reg,
@@ -299,6 +302,7 @@ pub(crate) enum Op {
         b: Reg,
         c: Reg,
     },
+    AtomicPair(AtomicPair),
     Shuffle {
         op: Shuffle,
         d: Reg,

@@ -209,6 +209,11 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
             v.addr(addr);
             v.list(*regs, of_width(access.reg), Role::Read);
         }
+        Op::AtomicPair(op) => {
+            v.addr(&mut op.addr);
+            v.list(op.read(), W64, Role::Read);
+            v.list(op.written(), W64, Role::Write);
+        }
         Op::Atomic { ty, d, addr, b, c, .. } => {
             v.addr(addr);
             v.read(Type::file(*ty), [b, c]);

@@ -49,6 +49,11 @@ pub(crate) enum Words {
         signed: bool,
         relu: bool,
     },
+    /// Two clamped numbers of so many bits, a above b; what is left above them comes from c.
+    PackClamped {
+        bits: u8,
+        signed: bool,
+    },
     /// `min.relu.s32` and `max.relu.s32`.
     SelectRelu {
         max: bool,

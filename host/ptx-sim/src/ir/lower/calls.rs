@@ -14,7 +14,7 @@ use crate::ptx::ast::{Formal, Function, Operand};
 /// Calls inside calls beyond this are refused.
 const MAX_DEPTH: usize = 32;
 /// Inlining must not make a program of unbounded size.
-const MAX_CODE: usize = 4 << 20;
+const MAX_CODE: usize = 1 << 19;
 
 impl<'a> Lowerer<'_, 'a> {
     pub(super) fn call(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {

@@ -40,6 +40,12 @@ impl<'a> Lowerer<'_, 'a> {
                 self.count(operands, 0..=0)?;
                 self.emit(Op::Exit);
             }
+            "pmevent" => {
+                let most = if mods.take("mask") { 0xFFFF } else { 15 };
+                self.count(operands, 1..=1)?;
+                self.fixed(&operands[0], most)?;
+                self.emit(Op::Hint);
+            }
             "trap" | "brkpt" => {
                 self.count(operands, 0..=0)?;
                 self.emit(Op::Trap);

@@ -200,14 +200,15 @@ impl<'a> Lowerer<'_, 'a> {
         let Some(ty) = Type::parse(registers.element) else {
             return self.error(format!("the type .{} is not known", registers.element));
         };
-        if matches!(ty.bytes(), 1 | 16) {
-            return self.error(format!("registers of type .{} are not supported", registers.element));
-        }
         let fresh = match registers.count {
             Some(count) => self.scopes.define_family(registers.name, ty, count),
             None => {
                 let reg = self.fresh(ty.file());
                 self.names.push((ty.file(), reg, registers.name));
+                if ty == Type::B128 {
+                    let high = self.fresh(ty.file());
+                    self.names.push((ty.file(), high, registers.name));
+                }
                 self.scopes.define(registers.name, Symbol::Register(reg, ty))
             }
         };

@@ -3,7 +3,7 @@
 use super::Lowerer;
 use super::mods::Mods;
 use crate::counters::Class;
-use crate::ir::op::{Access, Addr, Atomic, List, MemoryOrder, Op, Reg, Scope};
+use crate::ir::op::{Access, Addr, List, MemoryOrder, Op, Reg, Scope};
 use crate::ir::types::{Extend, File, Space, Type, Width};
 use crate::ptx::Result;
 use crate::ptx::ast::Operand;
@@ -41,24 +41,14 @@ impl<'a> Lowerer<'_, 'a> {
         match name {
             "ld" | "st" => self.load_store(name == "ld", mods, operands)?,
             "atom" | "red" => self.atomic(name == "atom", mods, operands)?,
-            "prefetch" | "prefetchu" => {
-                let (_, space) = self.space(mods);
-                if !matches!(space, Space::Generic | Space::Global | Space::Local) {
-                    return mods.error("this state space has no caches");
-                }
-                mods.one_of(&[("L1", ()), ("L2", ())])?;
-                self.count(operands, 1..=1)?;
-                self.address(&operands[0], space)?;
-                self.emit(Op::Hint);
-                self.class = Class::Global;
-            }
+            "ldu" => self.load_uniform(mods, operands)?,
             "cp" if mods.take("async") => self.copy_async(mods, operands)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    fn space(&self, mods: &mut Mods<'_>) -> (bool, Space) {
+    pub(super) fn space(&self, mods: &mut Mods<'_>) -> (bool, Space) {
         let found = mods.maybe(&SPACES);
         (found.is_some(), found.unwrap_or(Space::Generic))
     }
@@ -66,9 +56,13 @@ impl<'a> Lowerer<'_, 'a> {
     /// `.volatile`, `.relaxed.gpu` and the like; `ordered` is what this kind of access can do besides.
     fn strength(&self, mods: &mut Mods<'_>, ordered: (&str, MemoryOrder)) -> Result<MemoryOrder> {
         let volatile = MemoryOrder { scope: Scope::Sys, ..MemoryOrder::ATOMIC };
+        let mapped = mods.take("mmio");
         let plain = mods.maybe(&[("weak", MemoryOrder::WEAK), ("volatile", volatile)]);
         let order = mods.maybe(&[("relaxed", MemoryOrder::ATOMIC), ordered]);
         let scope = mods.maybe(&SCOPES);
+        if mapped && (order != Some(MemoryOrder::ATOMIC) || scope != Some(Scope::Sys) || !mods.has("global")) {
+            return mods.error(".mmio needs .relaxed.sys.global");
+        }
         match (plain, order, scope) {
             (plain, None, None) => Ok(plain.unwrap_or(MemoryOrder::WEAK)),
             (None, Some(order), Some(scope)) => Ok(MemoryOrder { scope, ..order }),
@@ -85,7 +79,9 @@ impl<'a> Lowerer<'_, 'a> {
         if load && mods.take("nc") && (space != Space::Global || strong || cached == Some(false)) {
             return mods.error(".nc is for plain loads of .global memory");
         }
-        mods.maybe(&EVICTIONS);
+        if mods.maybe(&EVICTIONS).is_some() && !matches!(space, Space::Global | Space::Generic) {
+            return mods.error("only global memory has an eviction priority");
+        }
         if load && mods.maybe(&PREFETCHES).is_some() && !matches!(space, Space::Global | Space::Generic) {
             return mods.error("only global memory has an L2 prefetch");
         }
@@ -101,18 +97,22 @@ impl<'a> Lowerer<'_, 'a> {
         }
         let (_, space) = self.space(mods);
         self.caches(load, mods, space, order.strong)?;
-        let count = mods.maybe(&[("v2", 2), ("v4", 4), ("v8", 8)]).unwrap_or(1);
-        let ty = mods.ty()?;
-        if ty == Type::Pred || ty.bytes() == 16 {
-            return mods.error("this type is not supported");
+        let policy = self.cache_policy(mods, space)?;
+        let count = mods.maybe(&[("v2", 2), ("v4", 4)]).unwrap_or(1);
+        let ty = self.element(mods, count)?;
+        self.count(operands, if policy { 3..=3 } else { 2..=2 })?;
+        if policy {
+            self.src(&operands[2], Type::B64)?;
         }
-        if count as u32 * ty.bytes() > 32 {
-            return mods.error("a vector of more than 32 bytes");
-        }
-        self.count(operands, 2..=2)?;
         let (value, at) = if load { (&operands[0], &operands[1]) } else { (&operands[1], &operands[0]) };
         let (addr, space) = self.address(at, space)?;
-        let (regs, reg) = self.values(mods, load, value, ty, count)?;
+        let (ty, (regs, reg)) = if ty == Type::B128 {
+            // Sixteen bytes at once, as two registers of eight.
+            let halves = self.register128(value)?;
+            (Type::B64, (self.list(&halves), Width::W64))
+        } else {
+            (ty, self.values(mods, load, value, ty, count)?)
+        };
         let extend = if ty.is_signed() { Extend::Sign } else { Extend::Zero };
         let access = Access { space, bytes: ty.bytes() as u8, extend, reg, order };
         self.class = class_of(space);
@@ -120,6 +120,45 @@ impl<'a> Lowerer<'_, 'a> {
             return mods.error("a kernel's parameters cannot be written");
         }
         self.emit(if load { Op::Load { access, regs, addr } } else { Op::Store { access, regs, addr } });
+        Ok(())
+    }
+
+    /// `.L2::cache_hint`: another operand names a policy.
+    pub(super) fn cache_policy(&self, mods: &mut Mods<'_>, space: Space) -> Result<bool> {
+        let policy = mods.take("L2::cache_hint");
+        if policy && !matches!(space, Space::Global | Space::Generic) {
+            return mods.error("a cache policy needs global memory");
+        }
+        Ok(policy)
+    }
+
+    /// The type of what a load or store moves, `count` of them in at most sixteen bytes. Halves move as bits.
+    fn element(&self, mods: &mut Mods<'_>, count: usize) -> Result<Type> {
+        let ty = mods.ty()?;
+        if ty == Type::Pred || (ty.is_float() && !matches!(ty, Type::F32 | Type::F64)) {
+            return mods.error("this type is not supported; 16-bit floats move as .b16");
+        }
+        if count as u32 * ty.bytes() > 16 {
+            return mods.error("a vector of more than 16 bytes needs .target sm_100");
+        }
+        Ok(ty)
+    }
+
+    /// `ldu`: a load of global memory whose address is the same in all threads, or at least meant to be.
+    fn load_uniform(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
+        let space = mods.maybe(&[("global", Space::Global)]).unwrap_or(Space::Generic);
+        let count = mods.maybe(&[("v2", 2), ("v4", 4)]).unwrap_or(1);
+        let ty = self.element(mods, count)?;
+        if ty == Type::B128 {
+            return mods.error("this type is not supported");
+        }
+        self.count(operands, 2..=2)?;
+        let (addr, space) = self.address(&operands[1], space)?;
+        let (regs, reg) = self.values(mods, true, &operands[0], ty, count)?;
+        let extend = if ty.is_signed() { Extend::Sign } else { Extend::Zero };
+        let access = Access { space, bytes: ty.bytes() as u8, extend, reg, order: MemoryOrder::WEAK };
+        self.class = class_of(space);
+        self.emit(Op::Load { access, regs, addr });
         Ok(())
     }
 
@@ -174,60 +213,6 @@ impl<'a> Lowerer<'_, 'a> {
         Ok((self.list(&regs), width))
     }
 
-    fn atomic(&mut self, returns: bool, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
-        // What returns nothing cannot acquire.
-        let order = |acquire, release| MemoryOrder { acquire, release, ..MemoryOrder::ATOMIC };
-        let orders = [
-            ("relaxed", order(false, false)),
-            ("release", order(false, true)),
-            ("acquire", order(true, false)),
-            ("acq_rel", order(true, true)),
-        ];
-        let mut order = mods.maybe(if returns { &orders[..] } else { &orders[..2] }).unwrap_or(MemoryOrder::ATOMIC);
-        order.scope = mods.maybe(&SCOPES).unwrap_or(order.scope);
-        if mods.has("const") {
-            return mods.error("constant memory cannot be written");
-        }
-        let (_, space) = self.space(mods);
-        let op = mods.one_of(&[
-            ("add", Atomic::Add),
-            ("min", Atomic::Min),
-            ("max", Atomic::Max),
-            ("and", Atomic::And),
-            ("or", Atomic::Or),
-            ("xor", Atomic::Xor),
-            ("exch", Atomic::Exch),
-            ("cas", Atomic::Cas),
-            ("inc", Atomic::Inc),
-            ("dec", Atomic::Dec),
-        ])?;
-        let ty = mods.ty()?;
-        let fits = match op {
-            Atomic::Add => matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::F32 | Type::F64),
-            Atomic::Min | Atomic::Max => matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::S64),
-            Atomic::Inc | Atomic::Dec => ty == Type::U32,
-            _ => ty.is_bits() && matches!(ty.bytes(), 4 | 8),
-        };
-        if !fits || (!returns && matches!(op, Atomic::Exch | Atomic::Cas)) {
-            return mods.error("this operation does not go with this type");
-        }
-        if !matches!(space, Space::Generic | Space::Global | Space::Shared) {
-            return mods.error("this state space has no atomics");
-        }
-        let first = usize::from(returns);
-        let extra = usize::from(op == Atomic::Cas);
-        self.count(operands, first + 2 + extra..=first + 2 + extra)?;
-        let d = if returns { self.dst(&operands[0], ty)? } else { Reg::NONE };
-        let (addr, space) = self.address(&operands[first], space)?;
-        let b = self.src(&operands[first + 1], ty)?;
-        let c = if extra == 1 { self.src(&operands[first + 2], ty)? } else { Reg::NONE };
-        // Sums of floats, exchanges and returned values show the order of the blocks; integer sums do not.
-        self.order_matters |= space != Space::Shared && (returns || ty.is_float());
-        self.class = class_of(space);
-        self.emit(Op::Atomic { op, ty, space, order, d, addr, b, c });
-        Ok(())
-    }
-
     fn copy_async(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
         self.class = Class::Sync;
         if mods.take("commit_group") {
@@ -278,7 +263,7 @@ impl<'a> Lowerer<'_, 'a> {
     }
 }
 
-fn class_of(space: Space) -> Class {
+pub(super) fn class_of(space: Space) -> Class {
     match space {
         Space::Generic | Space::Global => Class::Global,
         Space::Shared => Class::Shared,

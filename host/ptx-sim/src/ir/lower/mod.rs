@@ -1,16 +1,19 @@
 //! From syntax to operations: names become virtual registers, mnemonics become operations.
 
 mod arith;
+mod atomic;
 mod calls;
 mod compare;
 mod control;
 mod convert;
 mod float;
 mod function;
+mod hints;
 mod matrix;
 mod memory;
 mod mods;
 mod mov;
+mod names;
 mod narrow;
 mod operand;
 mod scope;
@@ -32,6 +35,7 @@ use crate::ptx::{Error, Result};
 
 pub(crate) use function::{Lowered, lower_entry};
 use mods::Mods;
+pub use names::instructions;
 use scope::{Place, Scopes};
 pub(crate) use variables::global_layout;
 
@@ -172,6 +176,7 @@ impl<'a> Lowerer<'_, 'a> {
             None => Guard::ALWAYS,
         };
         let (name, mut mods) = Mods::new(instruction.mnemonic, instruction.line);
+        names::check(name, &mods)?;
         let operands = &instruction.operands[..];
         self.class = Class::Control;
         let first = self.code.len();
@@ -180,6 +185,7 @@ impl<'a> Lowerer<'_, 'a> {
             || self.arith(name, &mut mods, operands)?
             || self.float(name, &mut mods, operands)?
             || self.convert(name, &mut mods, operands)?
+            || self.hints(name, &mut mods, operands)?
             || self.memory(name, &mut mods, operands)?
             || self.warp(name, &mut mods, operands)?
             || self.sync(name, &mut mods, operands)?

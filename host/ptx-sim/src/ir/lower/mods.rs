@@ -22,7 +22,7 @@ impl<'a> Mods<'a> {
         Err(Error::new(self.line, format!("{}: {}", self.mnemonic, message.as_ref())))
     }
 
-    /// Takes the first modifier of that name.
+    /// Takes the first modifier of that name. Where several could come in either order, ptxas does not mind.
     pub(crate) fn take(&mut self, name: &str) -> bool {
         let found = self.parts.iter().position(|part| *part == name);
         found.map(|at| self.parts.remove(at)).is_some()
@@ -87,7 +87,17 @@ impl<'a> Mods<'a> {
         }
     }
 
-    /// Whether any modifier is left.
+    /// Whether `name` comes right now.
+    pub(crate) fn starts_with(&self, name: &str) -> bool {
+        self.parts.first() == Some(&name)
+    }
+
+    /// Whether `name` is among the modifiers from number `start` on.
+    pub(crate) fn has_behind(&self, start: usize, name: &str) -> bool {
+        self.parts.iter().skip(start).any(|part| *part == name)
+    }
+
+    /// Whether `name` is among the modifiers that are left.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.parts.contains(&name)
     }

@@ -3,8 +3,8 @@
 use super::mods::Mods;
 use super::scope::{Place, Symbol};
 use super::{Lowerer, Reg};
-use crate::ir::op::{Op, Special};
-use crate::ir::types::Type;
+use crate::ir::op::{Convert, Op, Special};
+use crate::ir::types::{File, Type, Width};
 use crate::ptx::Result;
 use crate::ptx::ast::Operand;
 
@@ -14,9 +14,19 @@ impl<'a> Lowerer<'_, 'a> {
     pub(super) fn mov(&mut self, mods: &mut Mods<'_>, operands: Operands<'_, 'a>) -> Result<()> {
         let ty = mods.ty()?;
         self.count(operands, 2..=2)?;
+        if ty == Type::B128 {
+            return self.mov_wide(mods, operands);
+        }
+        // Halves and pairs move as bits.
+        if ty.bytes() == 1 || (ty.is_float() && !matches!(ty, Type::F32 | Type::F64)) {
+            return mods.error("this type is not supported; 16-bit floats move as .b16");
+        }
         let wide = ty.bytes() == 8;
         match (&operands[0], &operands[1]) {
             (Operand::Vector(_), Operand::Vector(_)) => return mods.error("one side has to be a single register"),
+            (Operand::Vector(_), _) | (_, Operand::Vector(_)) if !ty.is_bits() => {
+                return mods.error("parts need a .b type");
+            }
             (Operand::Vector(items), source) => {
                 let part = self.part_type(mods, ty, items.len())?;
                 let a = self.src(source, ty)?;
@@ -37,22 +47,64 @@ impl<'a> Lowerer<'_, 'a> {
             }
             (target, Operand::Name(name)) if special(name).is_some() => {
                 let (what, found) = special(name).unwrap_or((Special::LaneId, Type::U32));
-                if found.bytes() != ty.bytes() {
-                    return mods.error(format!("{name} has another width"));
-                }
                 let d = self.dst(target, ty)?;
-                self.emit(Op::Special { what, d });
+                if found.bytes() == ty.bytes() {
+                    self.emit(Op::Special { what, d });
+                } else {
+                    // A narrower move takes the low part, a wider one extends with zeros.
+                    let value = self.special_value(what, found);
+                    let Some((from, to)) = unsigned(found).zip(unsigned(ty)) else {
+                        return mods.error(format!("{name} has another width"));
+                    };
+                    let how = Convert::IntToInt { from, to, saturate: false };
+                    self.emit(Op::Convert { how, reg: ty.width().unwrap_or(Width::W32), d, a: value });
+                }
             }
             (target, source) => {
-                if matches!(ty.bytes(), 1 | 16) {
-                    return mods.error("this type is not supported");
-                }
                 let d = self.dst(target, ty)?;
                 let a = self.mov_source(source, ty)?;
                 self.emit(Op::Mov { wide, d, a });
             }
         }
         Ok(())
+    }
+
+    /// `mov.b128`: between two of them, or from and to two 64-bit registers, low one first.
+    fn mov_wide(&mut self, mods: &Mods<'_>, operands: Operands<'_, 'a>) -> Result<()> {
+        let side = |this: &mut Self, operand: &Operand<'a>| match operand {
+            Operand::Vector(items) if items.len() == 2 => {
+                Ok([this.src(&items[0], Type::B64)?, this.src(&items[1], Type::B64)?])
+            }
+            Operand::Name(_) => this.register128(operand),
+            _ => mods.error("a .b128 register or two .b64 registers in braces are needed"),
+        };
+        let sources = side(self, &operands[1])?;
+        let targets = match &operands[0] {
+            Operand::Vector(items) if items.len() == 2 => {
+                [self.dst(&items[0], Type::B64)?, self.dst(&items[1], Type::B64)?]
+            }
+            target => self.register128(target)?,
+        };
+        // The first move must not overwrite what the second one reads.
+        let kept = self.fresh(File::W64);
+        self.emit(Op::Mov { wide: true, d: kept, a: sources[1] });
+        self.emit(Op::Mov { wide: true, d: targets[0], a: sources[0] });
+        self.emit(Op::Mov { wide: true, d: targets[1], a: kept });
+        Ok(())
+    }
+
+    /// The low and the high half of a `.b128` register: two neighbours among the 64-bit ones.
+    pub(super) fn register128(&mut self, operand: &Operand<'a>) -> Result<[Reg; 2]> {
+        let Operand::Name(name) = operand else { return self.error("a .b128 register was expected") };
+        let low = self.register(name, Type::B128)?;
+        Ok([low, Reg(low.0 + 1)])
+    }
+
+    /// The value of a special register in a fresh one.
+    pub(super) fn special_value(&mut self, what: Special, ty: Type) -> Reg {
+        let d = self.fresh(ty.file());
+        self.emit_always(Op::Special { what, d });
+        d
     }
 
     fn part_type(&self, mods: &Mods<'_>, ty: Type, count: usize) -> Result<Type> {
@@ -69,6 +121,9 @@ impl<'a> Lowerer<'_, 'a> {
             Operand::NameOffset(name, offset) => (name, offset),
             _ => return self.src(source, ty),
         };
+        if name == "WARP_SZ" && offset == 0 && matches!(ty, Type::U32 | Type::S32 | Type::B32) {
+            return Ok(self.constant32(32));
+        }
         let Symbol::Place(place) = self.find(name)? else { return self.src(source, ty) };
         // The address in the variable's own state space.
         let file = ty.file();
@@ -84,6 +139,16 @@ impl<'a> Lowerer<'_, 'a> {
             4 => Ok(self.constant32(address as u32)),
             _ => self.error(format!("the address of {name} needs 32 or 64 bits")),
         }
+    }
+}
+
+/// The unsigned integer of the size of `ty`.
+fn unsigned(ty: Type) -> Option<Type> {
+    match ty.bytes() {
+        2 => Some(Type::U16),
+        4 => Some(Type::U32),
+        8 => Some(Type::U64),
+        _ => None,
     }
 }
 
@@ -110,6 +175,10 @@ pub(super) fn special(name: &str) -> Option<(Special, Type)> {
         "%clock" => Special::Clock,
         "%clock64" => return Some((Special::Clock64, Type::U64)),
         "%globaltimer" => return Some((Special::GlobalTimer, Type::U64)),
+        "%clock_hi" => Special::ClockHigh,
+        "%globaltimer_lo" => Special::Clock,
+        "%globaltimer_hi" => Special::ClockHigh,
+        "%aggr_smem_size" => Special::AllSharedSize,
         "%dynamic_smem_size" => Special::DynamicSharedSize,
         "%total_smem_size" => Special::TotalSharedSize,
         _ => axis("%tid")

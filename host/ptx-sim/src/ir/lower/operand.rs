@@ -1,26 +1,42 @@
 //! Operands: registers with their types checked, constants, addresses.
 
 use super::{Lowerer, Place};
+use crate::ir::lower::mov::special;
 use crate::ir::lower::scope::Symbol;
 use crate::ir::op::{Addr, List, Op, Reg};
 use crate::ir::types::{File, Space, Type};
 use crate::ptx::Result;
 use crate::ptx::ast::{Address, Operand};
 
+/// Special registers whose values only a machine or its driver has.
+const NO_VALUE: [(&str, &str); 4] = [
+    ("%envreg", "a driver of another language sets it"),
+    ("%pm", "there are no performance counters"),
+    ("%reserved_smem", "where the system's own shared memory lies is not known"),
+    ("%current_graph_exec", "kernels are not launched from device graphs"),
+];
+
 impl<'a> Lowerer<'_, 'a> {
     pub(super) fn find(&mut self, name: &'a str) -> Result<Symbol> {
         let (next, names) = (&mut self.next, &mut self.names);
         let fresh = |ty: Type| {
             let next = &mut next[ty.file() as usize];
-            *next += 1;
-            names.push((ty.file(), Reg(*next - 1), name));
-            Reg(*next - 1)
+            let first = Reg(*next);
+            // 128 bits are two neighbours of 64.
+            for _ in 0..if ty == Type::B128 { 2 } else { 1 } {
+                names.push((ty.file(), Reg(*next), name));
+                *next += 1;
+            }
+            first
         };
         if let Some(symbol) = self.scopes.find(name, fresh) {
             return Ok(symbol);
         }
         if let Some(place) = self.module_variable(name)? {
             return Ok(Symbol::Place(place));
+        }
+        if let Some((_, why)) = NO_VALUE.iter().find(|(start, _)| name.starts_with(start)) {
+            return self.error(format!("{name} is not supported: {why}"));
         }
         self.error(format!("{name} is not declared"))
     }
@@ -81,7 +97,10 @@ impl<'a> Lowerer<'_, 'a> {
     /// A source at least as wide as `ty`; a wider register is cut to the file that `ty` lives in.
     pub(super) fn wide_src(&mut self, operand: &Operand<'a>, ty: Type) -> Result<Reg> {
         let Operand::Name(name) = operand else { return self.immediate(operand, ty) };
-        let (reg, declared) = self.declared(name)?;
+        let (reg, declared) = match special(name) {
+            Some((what, found)) => (self.special_value(what, found), found),
+            None => self.declared(name)?,
+        };
         if declared.bytes() < ty.bytes() || !declared.agrees(ty) {
             return self.misfit(name, declared, ty);
         }

@@ -39,6 +39,7 @@ impl<'a> Lowerer<'_, 'a> {
                 let (a_signed, b_signed) = (mods.one_of(&signs)?, mods.one_of(&signs)?);
                 self.word_op(Words::Dot2 { a_signed, b_signed, high }, 3, operands)?;
             }
+            "cvt" if mods.starts_with("pack") => self.pack_clamped(mods, operands)?,
             "prmt" => return self.pick(mods, operands),
             "lop3" if mods.has("and") || mods.has("or") => self.lop3_with_predicate(mods, operands)?,
             "mul24" | "mad24" => {
@@ -94,6 +95,24 @@ impl<'a> Lowerer<'_, 'a> {
         let [a, b, c] = regs;
         self.emit(Op::Word(WordOp { what, d, a, b, c }));
         Ok(())
+    }
+
+    /// `cvt.pack.sat.s8.s32.b32 d, a, b, c` and its like.
+    fn pack_clamped(&mut self, mods: &mut Mods<'_>, operands: Operands<'_, 'a>) -> Result<()> {
+        mods.take("pack");
+        mods.one_of(&[("sat", ())])?;
+        let types = [("u2", (2, false)), ("s2", (2, true)), ("u4", (4, false)), ("s4", (4, true))];
+        let more = [("u8", (8, false)), ("s8", (8, true)), ("u16", (16, false)), ("s16", (16, true))];
+        let (bits, signed) = match mods.maybe(&types) {
+            Some(found) => found,
+            None => mods.one_of(&more)?,
+        };
+        mods.one_of(&[("s32", ())])?;
+        if bits < 16 {
+            mods.one_of(&[("b32", ())])?;
+        }
+        let what = Words::PackClamped { bits, signed };
+        self.word_op(what, if bits < 16 { 3 } else { 2 }, operands)
     }
 
     fn pick(&mut self, mods: &mut Mods<'_>, operands: Operands<'_, 'a>) -> Result<bool> {
