@@ -200,7 +200,8 @@ fn in_global(
     };
     initialised(cx, warp, warp.pc, lane, Read { found, offset, len: width })?;
     let span = Span { found, offset, len: width, width, first: Some(lane), lanes: mask };
-    races::touch(warp, cx, warp.pc, span, Deed::Update, Strength::new(order, width as u8))?;
+    let strength = Strength::of(&cx.grid.program.code[warp.pc].op);
+    races::touch(warp, cx, warp.pc, span, Deed::Update, strength)?;
     let target = found.writable(offset, width);
     // The bytes lie in the allocation and in one chunk; chunks and bases are aligned to 256 bytes, so that
     // `target` is aligned as the address is.

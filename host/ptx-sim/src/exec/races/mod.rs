@@ -51,6 +51,7 @@ impl Races {
             Op::Fence { scope } => *scope != Scope::Cta,
             Op::Load { access, .. } | Op::Store { access, .. } => orders(&access.order),
             Op::Atomic { order, .. } => orders(order),
+            Op::AtomicPair(pair) => orders(&pair.order),
             _ => false,
         });
         let released = [AtomicU64::new(u64::MAX), AtomicU64::new(0)];
@@ -86,10 +87,11 @@ impl Strength {
     }
 
     /// Of the instruction at a place of the code.
-    fn of(op: &Op) -> Self {
+    pub(crate) fn of(op: &Op) -> Self {
         match op {
             Op::Load { access, .. } | Op::Store { access, .. } => Self::new(access.order, access.bytes),
             Op::Atomic { order, ty, .. } => Self::new(*order, ty.bytes() as u8),
+            Op::AtomicPair(pair) => Self::new(pair.order, 16),
             _ => Self::WEAK,
         }
     }
