@@ -141,6 +141,12 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// The same launch in clusters of `shape` blocks.
+    pub fn with_cluster(mut self, shape: [u32; 3]) -> Self {
+        self.cluster = shape;
+        self
+    }
+
     /// The same launch under another schedule.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;

@@ -81,7 +81,7 @@ pub(super) fn load(
     let at = addresses(warp, addr);
     match access.space {
         Space::Global => global::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,
-        Space::Shared => shared::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,
+        Space::Shared | Space::Cluster => shared::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,
         _ => load_elsewhere(warp, cx, mask, access, &at, width, &mut stage)?,
     }
     let bytes = usize::from(access.bytes);
@@ -273,7 +273,7 @@ pub(super) fn store(
     let at = addresses(warp, addr);
     match access.space {
         Space::Global => global::store(warp, cx, mask, &at, Manner::of(access), width, &stage),
-        Space::Shared => shared::store(warp, cx, mask, &at, Manner::of(access), width, &stage),
+        Space::Shared | Space::Cluster => shared::store(warp, cx, mask, &at, Manner::of(access), width, &stage),
         _ => store_elsewhere(warp, cx, mask, access, &at, width, &stage),
     }
 }

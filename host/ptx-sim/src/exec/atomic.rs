@@ -18,9 +18,9 @@ use crate::ir::op::{Addr, Atomic, Float2, MemoryOrder, Op};
 use crate::ir::types::{File, FloatKind, Space, Type};
 
 /// What the operation makes of the old value. Sums of f32 flush subnormals in global memory, and only there.
-fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3]) -> u64 {
+pub(super) fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3]) -> u64 {
     let signed = |value: u64| if ty == Type::S32 { i64::from(value as i32) } else { value as i64 };
-    let flush = |value: f32| if space == Space::Shared { value } else { flush32(value) };
+    let flush = |value: f32| if matches!(space, Space::Shared | Space::Cluster) { value } else { flush32(value) };
     let float = |value: u64| flush(f32::from_bits(value as u32));
     match (op, ty) {
         (Atomic::Add, Type::F32) => u64::from(canonical32(flush(float(old) + float(b)))),
@@ -98,7 +98,7 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
     let mut each = |space: Space, mask: u32, at: &[u64; LANES]| -> Result<(), Stopped> {
         let width = ty.bytes() as usize;
         match space {
-            Space::Shared => traffic::shared(cx, warp.pc, mask, at, width),
+            Space::Shared | Space::Cluster => traffic::shared(cx, warp.pc, mask, at, width),
             _ => traffic::global(cx, warp.pc, mask, at, width),
         }
         for lane in lanes_of(mask) {
@@ -107,7 +107,9 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
             }
             let change = |value: u64| combine(op, ty, space, [value, first[lane], second[lane]]);
             old[lane] = match space {
-                Space::Shared => shared::update(warp, cx, (lane, mask), at[lane], width, order, change)?,
+                Space::Shared | Space::Cluster => {
+                    shared::update(warp, cx, (lane, mask), at[lane], width, order, change)?
+                }
                 _ => in_global(warp, cx, (lane, mask), at[lane], width, order, change)?,
             };
         }

@@ -1,5 +1,6 @@
-//! A block: its warps take turns until all have exited.
+//! A cluster of blocks, mostly of one: its warps take turns until all have exited.
 
+use super::asynchronous;
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, LANES};
 use super::matrix::check_end;
@@ -10,45 +11,64 @@ use crate::fault::FaultKind;
 use crate::ir::op::BarrierKind;
 use crate::launch::Schedule;
 
-/// Runs the block that `cx` has entered. `warps` are used again from block to block.
-pub(crate) fn run_block(
+/// Runs the blocks that `cx` has entered, together. `warps` are used again from cluster to cluster.
+pub(crate) fn run_cluster(
     version: Version,
     cx: &mut Context<'_>,
     warps: &mut Vec<Warp>,
     number: u64,
 ) -> Result<(), Stopped> {
     let grid = cx.grid;
-    let count = grid.threads.div_ceil(32) as usize;
-    warps.resize_with(count, Warp::default);
-    for (index, warp) in warps.iter_mut().enumerate() {
-        warp.reset((cx.agent(cx.rank, index as u32), index as u32), grid.threads, grid.program, &grid.constants);
+    let (blocks, count) = (cx.shared.len(), grid.threads.div_ceil(32) as usize);
+    warps.resize_with(blocks * count, Warp::default);
+    for (at, warp) in warps.iter_mut().enumerate() {
+        let index = (at % count) as u32;
+        warp.reset((cx.agent(at / count, index), index), grid.threads, grid.program, &grid.constants);
     }
-    let mut order: Vec<usize> = (0..count).collect();
-    let mut round = 0_u64;
-    let mut arrived: [Vec<Arrival>; 16] = Default::default();
+    let mut order: Vec<usize> = (0..blocks * count).collect();
+    let (mut round, mut idle) = (0_u64, 0);
+    let mut arrived: Vec<[Vec<Arrival>; 16]> = (0..blocks).map(|_| Default::default()).collect();
     loop {
         arrange(&mut order, grid.launch.schedule, number, round);
-        let mut ran = false;
-        for index in &order {
-            let warp = &mut warps[*index];
-            if warp.is_done() || warp.waiting.is_some() {
+        let (mut ran, mut tested) = (false, false);
+        let before = cx.asynchronous.version;
+        for at in &order {
+            let warp = &mut warps[*at];
+            if warp.is_done() || warp.waiting.is_some() || asynchronous::holds(cx, warp) {
                 continue;
             }
-            ran = true;
-            while version.run(warp, cx)? == Stop::Barrier {
-                let Some(waiting) = warp.waiting.filter(|waiting| waiting.kind == BarrierKind::Arrive) else { break };
+            cx.turn_to(at / count);
+            asynchronous::drift(cx)?;
+            let stop = loop {
+                let stop = version.run(warp, cx)?;
+                let arrives = |waiting: &Waiting| waiting.kind == BarrierKind::Arrive;
+                let Some(waiting) = warp.waiting.filter(|waiting| stop == Stop::Barrier && arrives(waiting)) else {
+                    break stop;
+                };
                 // A warp that only arrives goes on at once; what it did up to here is released to the others.
                 warp.waiting = None;
                 let clock = cx.order.release(warp.agent, warp.live);
-                arrived[waiting.id as usize].push(Arrival { warp: *index, waiting, clock });
+                arrived[at / count][waiting.id as usize].push(Arrival { warp: at % count, waiting, clock });
+            };
+            *(if stop == Stop::Spin { &mut tested } else { &mut ran }) = true;
+            if stop == Stop::Done {
+                let own = at / count * count..(at / count + 1) * count;
+                let (rank, agent) = (at / count, warp.agent);
+                let last = warps[own].iter().all(Warp::is_done);
+                asynchronous::leave_block(cx, rank, agent, last)?;
             }
         }
-        let released = release(cx, warps, &mut arrived)?;
+        for rank in 0..blocks {
+            cx.turn_to(rank);
+            ran |= release(cx, &mut warps[rank * count..(rank + 1) * count], &mut arrived[rank])?;
+        }
         if warps.iter().all(Warp::is_done) {
             return check_end(cx);
         }
-        if !ran && !released {
-            return Err(deadlock(cx, warps));
+        idle = if ran || cx.asynchronous.version != before { 0 } else { idle + 1 };
+        // Tests of mbarriers alone change nothing, but their loop may count.
+        if idle > 0 && (!tested || idle > asynchronous::IDLE_ROUNDS) {
+            return Err(deadlock(cx, warps, &arrived));
         }
         round += 1;
     }
@@ -75,7 +95,7 @@ fn arrange(order: &mut [usize], schedule: Schedule, block: u64, round: u64) {
 }
 
 /// SplitMix64.
-fn split_mix(state: &mut u64) -> u64 {
+pub(crate) fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut value = *state;
     value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -175,20 +195,40 @@ fn finish(warp: &mut Warp, waiting: &Waiting, votes: u32, full: bool) {
 
 /// Every warp that is left waits: says where each of them stands.
 #[cold]
-fn deadlock(cx: &Context<'_>, warps: &[Warp]) -> Stopped {
+fn deadlock(cx: &mut Context<'_>, warps: &[Warp], arrived: &[[Vec<Arrival>; 16]]) -> Stopped {
     let mut states = Vec::new();
     let mut first = None;
-    for warp in warps {
-        let Some(waiting) = warp.waiting else {
-            states.push(format!("warp {} has exited", warp.index));
-            continue;
+    let count = warps.len() / arrived.len();
+    for (at, warp) in warps.iter().enumerate() {
+        let rank = at / count;
+        let [x, y, z] = cx.shared[rank].block;
+        let of = if arrived.len() == 1 { String::new() } else { format!(" of block ({x}, {y}, {z})") };
+        let waits = match warp.waiting {
+            Some(waiting) => {
+                let id = waiting.id;
+                let block = &warps[rank * count..(rank + 1) * count];
+                let here = block.iter().filter(|warp| warp.waiting.is_some_and(|waiting| waiting.id == id)).count()
+                    + arrived[rank][id as usize].len();
+                let live = block.iter().filter(|warp| !warp.is_done()).count();
+                let wanted = waiting.count.map_or(live, |threads| threads as usize / 32);
+                let of = waiting.count.map_or("all threads".to_owned(), |count| format!("{count} threads"));
+                let detail = format!("{here} of {wanted} warps have arrived");
+                Some((waiting.pc as usize, format!("at barrier {id} for {of}"), detail))
+            }
+            None if warp.is_done() => None,
+            None => asynchronous::waits_for(cx, warp),
         };
-        first = first.or(Some((waiting.pc as usize, warp.index)));
-        let line = cx.grid.program.origins[waiting.pc as usize].line;
-        let count = waiting.count.map_or("all threads".to_owned(), |count| format!("{count} threads"));
-        states.push(format!("warp {} waits at barrier {} for {count} (line {line})", warp.index, waiting.id));
+        match waits {
+            Some((pc, what, detail)) => {
+                first = first.or(Some((pc, warp.index, rank)));
+                let line = cx.grid.program.origins[pc].line;
+                states.push(format!("warp {}{of} waits {what} (line {line}): {detail}", warp.index));
+            }
+            None => states.push(format!("warp {}{of} has exited", warp.index)),
+        }
     }
-    let (pc, warp) = first.unwrap_or((0, 0));
+    let (pc, warp, rank) = first.unwrap_or((0, 0, 0));
+    cx.turn_to(rank);
     let explanation = format!("no warp can go on: {}", states.join("; "));
     cx.fault(FaultKind::Deadlock, pc, Who::warp(warp), explanation)
 }

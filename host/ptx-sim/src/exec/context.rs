@@ -7,6 +7,7 @@ use crate::launch::Launch;
 use crate::memory::{Memory, POISON, View};
 use crate::module::Module;
 
+use super::asynchronous::Asynchronous;
 use super::matrix::Warpgroups;
 use super::notes::Notes;
 use super::order::{Agent, Locations, Order};
@@ -36,6 +37,8 @@ pub(crate) struct Grid<'a> {
     pub(crate) constants: crate::ir::Constants,
     pub(crate) shared_bytes: usize,
     pub(crate) threads: u32,
+    /// Blocks of a cluster along x, y, z.
+    pub(crate) cluster: [u32; 3],
 }
 
 impl Grid<'_> {
@@ -87,6 +90,7 @@ pub(crate) struct Context<'a> {
     pub(crate) shared: Vec<Shared>,
     pub(crate) order: Order,
     pub(crate) flights: Flights,
+    pub(crate) asynchronous: Asynchronous,
     pub(crate) notes: Notes,
     pub(crate) tracker: Tracker,
     /// Faults of other blocks that this one has found, with the numbers of the blocks.
@@ -109,6 +113,7 @@ impl<'a> Context<'a> {
             shared: Vec::new(),
             order: Order::default(),
             flights: Flights::default(),
+            asynchronous: Asynchronous::default(),
             notes: Notes::default(),
             tracker: Tracker::new(),
             findings: Vec::new(),
@@ -119,8 +124,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Begins a cluster of these blocks.
-    pub(crate) fn enter(&mut self, blocks: &[[u32; 3]]) {
+    /// Begins a cluster of these blocks, the `number`th of the grid.
+    pub(crate) fn enter(&mut self, blocks: &[[u32; 3]], number: u64) {
         self.ticks = 0;
         let threads = self.grid.threads;
         let warps = threads.div_ceil(32);
@@ -130,6 +135,8 @@ impl<'a> Context<'a> {
         if let Some(races) = &self.grid.races {
             self.tracker.enter(races, blocks[0]);
         }
+        let schedule = self.grid.launch.schedule;
+        self.asynchronous.reset(blocks.len(), blocks.len() * warps as usize, schedule, number);
         self.shared.resize_with(blocks.len(), Shared::default);
         let agents = warps * blocks.len() as u32;
         for (rank, (shared, block)) in self.shared.iter_mut().zip(blocks).enumerate() {
@@ -160,7 +167,10 @@ impl<'a> Context<'a> {
     pub(crate) fn shared_place(&self, at: u64, len: usize) -> Option<Place> {
         let place = at.wrapping_sub(u64::from(SHARED_BASE));
         let room = self.grid.shared_bytes.checked_sub(len)? as u64;
-        (place <= room).then_some(Place { rank: self.rank, at: place as usize })
+        match place <= room {
+            true => Some(Place { rank: self.rank, at: place as usize }),
+            false => self.named_place(at, len),
+        }
     }
 
     /// The other side of a fault: `lanes` of the warp `agent` at place `pc`.

@@ -1,5 +1,6 @@
 //! How a conflict on a byte of shared memory is worded.
 
+use super::asynchronous::MBARRIER;
 use super::context::{Context, Stopped, Who};
 use super::order::Agent;
 use super::shadow::{Conflict, Found, Other};
@@ -64,7 +65,21 @@ pub(crate) fn found_by(
         _ => "a copy",
     };
     let whose = if rank == cx.rank { "this block's" } else { "another block's" };
+    let landed = match found.other {
+        Other::Event(event, _) => event.agent.0 >= cx.threads_agents(),
+        _ => false,
+    };
     let (kind, explanation) = match found.conflict {
+        Conflict::InFlight if flight == MBARRIER => {
+            let what =
+                "these bytes hold a live mbarrier, which only mbarrier instructions may touch until mbarrier.inval";
+            (FaultKind::Mbarrier, what.to_owned())
+        }
+        Conflict::ReadAfterWrite | Conflict::WriteAfterWrite | Conflict::WriteAfterRead if landed => {
+            let what = "this thread has not waited for the copy that wrote or read these bytes of shared memory: the wait \
+                        on its mbarrier, or a barrier behind that wait, is missing";
+            (FaultKind::CopyInFlight, what.to_owned())
+        }
         Conflict::InFlight => {
             let what = format!("{flight} to these bytes of shared memory is in flight, and nobody has waited for it");
             (FaultKind::CopyInFlight, what)

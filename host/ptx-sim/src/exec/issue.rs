@@ -2,7 +2,7 @@
 
 use super::access::addresses;
 use super::context::{Context, Stopped, Who};
-use super::copies::Issue;
+use super::copies::{self, Issue};
 use super::global::{copied, lookup, misaligned, out_of_bounds};
 use super::hazards::found_by;
 use super::lanes::{LANES, lanes_of};
@@ -49,6 +49,5 @@ pub(super) fn copy_async(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op:
     traffic::copied_from_global(cx, warp.pc, &from, &filled);
     traffic::shared(cx, warp.pc, active, &to, width);
     let issue = Issue { mask: active, bytes, targets, sources: from, filled, pc: warp.pc, flight };
-    warp.copies.issue(issue);
-    Ok(())
+    copies::issue(warp, cx, issue)
 }

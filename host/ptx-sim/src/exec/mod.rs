@@ -1,6 +1,7 @@
 //! Execution: blocks on all cores, warps in turn, lanes in step.
 
 mod access;
+mod asynchronous;
 mod atomic;
 mod bits;
 mod block;
@@ -49,7 +50,7 @@ use context::{Context, Grid, Stopped};
 use count::Tally;
 use notes::Notes;
 use races::Races;
-use selection::Selection;
+use selection::{Clusters, Selection};
 use step::Version;
 use warp::Warp;
 
@@ -92,8 +93,9 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         constants,
         shared_bytes,
         threads: threads.min(MAX_THREADS) as u32,
+        cluster: launch.cluster,
     };
-    let selection = check(&grid, threads)?;
+    let clusters = Clusters::new(&grid, check(&grid, threads)?);
     let tally = Mutex::new(Tally::new(program.code.len()));
     let notes = Mutex::new(Notes::default());
     let version = Version::detect();
@@ -105,9 +107,8 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         if number > lowest.load(Ordering::Relaxed) {
             return;
         }
-        let [x, y, _] = launch.grid.map(u64::from);
-        worker.cx.enter(&[[(number % x) as u32, (number / x % y) as u32, (number / (x * y)) as u32]]);
-        let ran = block::run_block(version, &mut worker.cx, &mut worker.warps, number);
+        worker.cx.enter(&clusters.blocks(number), number);
+        let ran = block::run_cluster(version, &mut worker.cx, &mut worker.warps, number);
         let own = ran.err().map(|stopped| (number, stopped));
         for (number, stopped) in worker.cx.findings.drain(..).chain(own) {
             lowest.fetch_min(number, Ordering::Relaxed);
@@ -117,18 +118,18 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
             }
         }
     };
-    if program.order_matters || selection.len() == 1 {
+    if program.order_matters || clusters.len() == 1 {
         let mut worker = new_worker();
-        (0..selection.len()).for_each(|index| one(&mut worker, selection.number(index)));
+        (0..clusters.len()).for_each(|index| one(&mut worker, clusters.number(index)));
     } else {
-        let indices = (0..selection.len()).into_par_iter();
-        indices.for_each_init(new_worker, |worker, index| one(worker, selection.number(index)));
+        let indices = (0..clusters.len()).into_par_iter();
+        indices.for_each_init(new_worker, |worker, index| one(worker, clusters.number(index)));
     }
     match fault.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
         Some((_, stopped)) => Err(stopped),
         None => {
             let tally = tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let (counters, profile) = count::count(&grid, selection.len(), &tally);
+            let (counters, profile) = count::count(&grid, clusters.block_count(), &tally);
             let notes = notes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
             let mut notes = notes.into_list();
             if grid.races.as_ref().is_some_and(Races::is_full) {
@@ -157,8 +158,8 @@ fn check(grid: &Grid<'_>, threads: u64) -> Result<Selection, Stopped> {
     if launch.grid.contains(&0) || launch.block.contains(&0) {
         return refuse("a grid or block dimension is 0".to_owned());
     }
-    if launch.cluster != [1; 3] {
-        return refuse(format!("a cluster of {:?} blocks; only [1, 1, 1] is simulated", launch.cluster));
+    if let Err(what) = selection::check_cluster(grid) {
+        return refuse(what);
     }
     if threads > MAX_THREADS {
         return refuse(format!("a block of {threads} threads; there can be {MAX_THREADS}"));

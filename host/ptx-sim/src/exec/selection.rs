@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::context::Grid;
+
 /// Numbers of blocks (x fastest), in order, each once.
 pub(crate) struct Selection {
     /// Ranges that do not touch, with how many blocks lie before each.
@@ -46,9 +48,101 @@ impl Selection {
     }
 }
 
+/// Most blocks of a cluster, of those that a launch has to allow explicitly.
+const MOST_BLOCKS: u32 = 16;
+
+/// What a cluster must fulfil; says what it does not.
+pub(crate) fn check_cluster(grid: &Grid<'_>) -> Result<(), String> {
+    let (launch, cluster) = (grid.launch, grid.cluster);
+    let volume = cluster.iter().try_fold(1_u32, |volume, axis| volume.checked_mul(*axis)).unwrap_or(u32::MAX);
+    if volume == 0 || volume > MOST_BLOCKS {
+        return Err(format!("a cluster of {cluster:?} blocks; it can have 1 to {MOST_BLOCKS}"));
+    }
+    if let Some(required) = launch.kernel.required_cluster().filter(|required| *required != cluster) {
+        return Err(format!("a cluster of {cluster:?} blocks; the kernel's .reqnctapercluster is {required:?}"));
+    }
+    if let Some(most) = launch.kernel.max_cluster_rank().filter(|most| volume > *most) {
+        return Err(format!("a cluster of {volume} blocks; the kernel's .maxclusterrank is {most}"));
+    }
+    match (0..3).find(|axis| !launch.grid[*axis].is_multiple_of(cluster[*axis])) {
+        Some(_) => Err(format!("a grid of {:?} blocks is no whole number of clusters of {cluster:?}", launch.grid)),
+        None => Ok(()),
+    }
+}
+
+/// The clusters of a grid that run: those that have one of the chosen blocks.
+pub(crate) struct Clusters {
+    grid: [u64; 3],
+    shape: [u64; 3],
+    selection: Selection,
+    /// Their numbers, where clusters have more than one block.
+    numbers: Vec<u64>,
+}
+
+impl Clusters {
+    pub(crate) fn new(grid: &Grid<'_>, selection: Selection) -> Self {
+        let (shape, grid) = (grid.cluster.map(u64::from), grid.launch.grid.map(u64::from));
+        let mut numbers = Vec::new();
+        if shape != [1; 3] {
+            let [x, y, _] = grid;
+            let [width, height, _] = [grid[0] / shape[0], grid[1] / shape[1], 0];
+            numbers.extend((0..selection.len()).map(|index| {
+                let block = selection.number(index);
+                let at = [block % x / shape[0], block / x % y / shape[1], block / (x * y) / shape[2]];
+                at[0] + width * (at[1] + height * at[2])
+            }));
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        Self { grid, shape, selection, numbers }
+    }
+
+    fn alone(&self) -> bool {
+        self.shape == [1; 3]
+    }
+
+    /// How many clusters run.
+    pub(crate) fn len(&self) -> u64 {
+        if self.alone() { self.selection.len() } else { self.numbers.len() as u64 }
+    }
+
+    /// How many blocks that are.
+    pub(crate) fn block_count(&self) -> u64 {
+        self.len() * self.shape.iter().product::<u64>()
+    }
+
+    /// The number of the `index`th cluster that runs.
+    pub(crate) fn number(&self, index: u64) -> u64 {
+        if self.alone() { self.selection.number(index) } else { self.numbers[index as usize] }
+    }
+
+    /// The blocks of a cluster in the order of their ranks.
+    pub(crate) fn blocks(&self, number: u64) -> Vec<[u32; 3]> {
+        let [a, b, c] = self.shape;
+        let (width, height) = (self.grid[0] / a, self.grid[1] / b);
+        let first = [number % width * a, number / width % height * b, number / (width * height) * c];
+        let rank = |rank: u64| [first[0] + rank % a, first[1] + rank / a % b, first[2] + rank / (a * b)];
+        (0..a * b * c).map(|at| rank(at).map(|axis| axis as u32)).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clusters_blocks_lie_together_and_every_block_is_in_one() {
+        let selection = Selection::new(None, 4 * 6 * 2).unwrap();
+        let mut clusters = Clusters { grid: [4, 6, 2], shape: [2, 3, 1], selection, numbers: (0..8).collect() };
+        let mut all: Vec<[u32; 3]> =
+            (0..clusters.len()).flat_map(|index| clusters.blocks(clusters.number(index))).collect();
+        assert_eq!(all[6..9], [[2, 0, 0], [3, 0, 0], [2, 1, 0]]);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!((all.len(), clusters.block_count()), (48, 48));
+        clusters.shape = [1; 3];
+        assert_eq!((clusters.len(), clusters.blocks(clusters.number(47))), (48, vec![[3, 5, 1]]));
+    }
 
     #[test]
     fn blocks_run_once_and_in_order() {

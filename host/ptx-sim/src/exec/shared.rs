@@ -1,5 +1,6 @@
 //! Shared memory as a warp sees it: bounds, alignment, and what the shadow finds.
 
+use super::asynchronous;
 use super::context::{Context, Place, Stopped, Who};
 use super::global::{Stage, misaligned, repeat};
 use super::groups::{Pattern, pattern};
@@ -79,7 +80,7 @@ pub(crate) fn actor(warp: &Warp, cx: &mut Context<'_>, pc: usize, rank: usize, l
 #[inline(always)]
 pub(crate) fn place(
     warp: &Warp,
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     pc: usize,
     lane: usize,
     at: u64,
@@ -88,7 +89,11 @@ pub(crate) fn place(
     if !at.is_multiple_of(width as u64) {
         return Err(misaligned(cx, warp, pc, lane, at, width));
     }
-    cx.shared_place(at, width).ok_or_else(|| outside(cx, warp, pc, lane, at, width))
+    let Some(place) = cx.shared_place(at, width) else { return Err(outside(cx, warp, pc, lane, at, width)) };
+    if place.rank != cx.rank {
+        asynchronous::reach(warp, cx, pc, lane, place)?;
+    }
+    Ok(place)
 }
 
 /// Loads `width` bytes for each lane of `mask`.
@@ -122,6 +127,7 @@ pub(crate) fn load(
         && !manner.together
         && pattern(mask, addresses, width) == Pattern::Contiguous
         && let Some(place) = cx.shared_place(first, LANES * width)
+        && place.rank == cx.rank
     {
         let actor = actor(warp, cx, pc, place.rank, lanes, strong);
         let shared = &mut cx.shared[place.rank];
@@ -182,6 +188,7 @@ pub(crate) fn store(
         && !manner.together
         && pattern(mask, addresses, width) == Pattern::Contiguous
         && let Some(place) = cx.shared_place(first, LANES * width)
+        && place.rank == cx.rank
     {
         let actor = actor(warp, cx, pc, place.rank, lanes, strong);
         let shared = &mut cx.shared[place.rank];

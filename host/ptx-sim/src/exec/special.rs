@@ -11,7 +11,7 @@ const MULTIPROCESSORS: u32 = 108;
 
 pub(super) fn special(warp: &mut Warp, cx: &Context<'_>, active: u32, what: Special, d: Reg) {
     let launch = cx.grid.launch;
-    let [x, y, _] = launch.block;
+    let ([x, y, _], cluster) = (launch.block, cx.grid.cluster);
     let linear = |lane: usize| warp.index * 32 + lane as u32;
     let tid = |axis: u8, lane: usize| match axis {
         0 => linear(lane) % x,
@@ -48,6 +48,13 @@ pub(super) fn special(warp: &mut Warp, cx: &Context<'_>, active: u32, what: Spec
             Special::LaneMaskGe => !(bit - 1),
             Special::Clock => time as u32,
             Special::DynamicSharedSize => launch.dynamic_shared,
+            Special::ClusterCtaId(axis) => cx.block[usize::from(axis)] % cluster[usize::from(axis)],
+            Special::ClusterNCtaId(axis) => cluster[usize::from(axis)],
+            Special::ClusterCtaRank => cx.rank as u32,
+            Special::ClusterNCtaRank => cx.shared.len() as u32,
+            Special::ClusterId(axis) => cx.block[usize::from(axis)] / cluster[usize::from(axis)],
+            Special::NClusterId(axis) => launch.grid[usize::from(axis)] / cluster[usize::from(axis)],
+            Special::IsExplicitCluster => u32::from(cluster != [1; 3]),
             Special::TotalSharedSize => cx.grid.shared_bytes as u32,
             Special::AllSharedSize => cx.grid.shared_bytes as u32 + SHARED_BASE,
             Special::ClockHigh => (time >> 32) as u32,

@@ -1,5 +1,6 @@
 //! The step loop: runs a warp until it has to wait.
 
+use super::asynchronous;
 use super::collective::{self, Gate};
 use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped, Who};
 use super::copies;
@@ -103,7 +104,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
                 let here = warp.pc;
                 if !warp.is_whole() {
                     joins += 1;
-                    let rotate = joins.is_multiple_of(ROTATION);
+                    let rotate = std::mem::take(&mut warp.rotate) || joins.is_multiple_of(ROTATION);
                     warp.join(rotate);
                     // A set that stands lower runs now; one that has its turn leaves its own join behind at once.
                     if warp.pc != here && !(rotate && matches!(program.code[warp.pc].op, Op::Join)) {
@@ -133,6 +134,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
             Op::Exit => {
                 // Lanes that the guard keeps go on; else another set is taken up.
                 let stays = warp.mask & !active != 0;
+                asynchronous::leave_thread(warp, cx, active)?;
                 cx.order.exit(warp.agent, active);
                 if !warp.exit(active) {
                     return left(warp, cx);
@@ -146,6 +148,13 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
                     return Err(cx.fault(FaultKind::Trap, warp.pc, Who::lane(warp.index, lane), explanation));
                 }
                 warp.pc += 1;
+            }
+            Op::Async(ref op) => {
+                if active == 0 {
+                    warp.pc += 1;
+                } else if let Some(stop) = asynchronous::execute(warp, cx, active, op)? {
+                    return Ok(stop);
+                }
             }
             Op::Barrier { .. } => {
                 if active == 0 {
@@ -284,7 +293,7 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::WarpSync { mask } => return collective::warp_sync(warp, cx, active, mask),
         Op::Matrix(ref op) => return matrix::matrix(warp, cx, active, op),
         Op::CopyAsync { .. } => issue::copy_async(warp, cx, active, op)?,
-        Op::CopyCommit => warp.copies.commit(active),
+        Op::CopyCommit => cx.asynchronous.copies[warp.agent.at()].commit(active),
         Op::CopyWait { pending, all } => copies::wait(warp, cx, active, pending, all)?,
         Op::Defined { p, name } => {
             let undefined = active & !files.pred(p);
@@ -301,6 +310,7 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         | Op::BranchTable { .. }
         | Op::Exit
         | Op::Trap
+        | Op::Async(_)
         | Op::Barrier { .. } => {}
     }
     Ok(Gate::Open)
@@ -323,7 +333,7 @@ fn group(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op, mask: Reg) -> 
 
 fn window(space: Space) -> u64 {
     match space {
-        Space::Shared => SHARED_WINDOW,
+        Space::Shared | Space::Cluster => SHARED_WINDOW,
         Space::Local => LOCAL_WINDOW,
         Space::Param => PARAM_WINDOW,
         Space::Generic | Space::Global => 0,

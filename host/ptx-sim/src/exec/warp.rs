@@ -3,7 +3,7 @@
 //! Lanes at one place form a set. The running set is always the one that stands lowest, so that sets meet at
 //! the earliest place (see `ir::flow`). A set that needs lanes it does not have waits until they come.
 
-use super::copies::Copies;
+use super::asynchronous::Spin;
 use super::lanes::{ALL, Files};
 use super::matrix::Pending;
 use super::order::Agent;
@@ -20,6 +20,10 @@ pub(crate) enum Stop {
     Done,
     /// It ran for long; others get their turn.
     Budget,
+    /// It has tested an mbarrier in vain.
+    Spin,
+    /// It waits at the cluster's barrier.
+    Cluster,
 }
 
 /// Lanes that stand somewhere else than the running ones.
@@ -58,7 +62,6 @@ pub(crate) struct Warp {
     /// Lanes that the warp began with: fewer than 32 in the last warp of an odd block.
     pub(crate) launched: u32,
     pub(crate) carry: u32,
-    pub(crate) copies: Copies,
     /// Products of its warpgroup that it has not waited for.
     pub(crate) tensor: Pending,
     pub(crate) local: Vec<u8>,
@@ -67,6 +70,12 @@ pub(crate) struct Warp {
     /// PTX operations executed so far.
     pub(crate) steps: u64,
     pub(crate) waiting: Option<Waiting>,
+    /// What it last tested in vain, until a test succeeds.
+    pub(crate) spin: Option<Spin>,
+    /// The generation of the cluster's barrier that it waits for.
+    pub(crate) at_cluster: Option<u64>,
+    /// Another set runs from the next join on: what this one waits for may be in its hands.
+    pub(crate) rotate: bool,
     parked: Vec<Parked>,
 }
 
@@ -99,8 +108,10 @@ impl Warp {
         self.live = self.mask;
         self.launched = self.mask;
         self.carry = 0;
-        self.copies.clear();
         self.tensor.reset(program.wgmma_names.len());
+        self.spin = None;
+        self.at_cluster = None;
+        self.rotate = false;
         self.local.clear();
         self.local.resize(program.local_bytes as usize * 32, POISON);
         self.local_written.clear();

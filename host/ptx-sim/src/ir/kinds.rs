@@ -137,6 +137,13 @@ pub(crate) enum Special {
     /// With the bytes that the system keeps.
     AllSharedSize,
     ClockHigh,
+    ClusterCtaId(u8),
+    ClusterNCtaId(u8),
+    ClusterCtaRank,
+    ClusterNCtaRank,
+    ClusterId(u8),
+    NClusterId(u8),
+    IsExplicitCluster,
 }
 
 impl Special {

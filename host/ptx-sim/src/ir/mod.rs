@@ -4,6 +4,7 @@
 //! → [`flow`] (basic blocks, put in the order that makes lanes meet again) → [`registers`] (virtual registers
 //! become slots of a small file; those that may be read too early are watched, see `defined`). Nothing that the text says is left to be looked up when it runs.
 
+pub(crate) mod asynchronous;
 pub(crate) mod atomics;
 mod defined;
 pub(crate) mod flow;

@@ -1,5 +1,6 @@
 //! The closed set of operations.
 
+use super::asynchronous::Async;
 use super::atomics::AtomicPair;
 pub(crate) use super::kinds::*;
 use super::matrix::Matrix;
@@ -374,6 +375,7 @@ pub(crate) enum Op {
         pending: u32,
         all: bool,
     },
+    Async(Async),
     /// Stops lanes in which `p` is false: they are about to read a register that they have not written. `name`
     /// is its place in [`super::Program::register_names`].
     Defined {

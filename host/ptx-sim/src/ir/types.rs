@@ -184,6 +184,8 @@ pub(crate) enum Space {
     Generic,
     Global,
     Shared,
+    /// Shared memory of any block of the cluster.
+    Cluster,
     Local,
     Param,
 }

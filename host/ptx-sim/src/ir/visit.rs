@@ -1,6 +1,7 @@
 //! The registers of an operation: the one place that knows which are read and which are written.
 
 use super::Inst;
+use super::asynchronous::Async;
 use super::op::{Addr, List, Op, Reg};
 use super::types::{File, FloatKind, IntKind, Type, Width};
 use super::words::{MadCarry, WordOp};
@@ -61,6 +62,79 @@ impl<F: FnMut(&mut Reg, File, Role)> Visitor<'_, F> {
 
     pub(super) fn addr(&mut self, addr: &mut Addr) {
         self.read(of_wide(addr.wide), [&mut addr.base]);
+    }
+}
+
+impl<F: FnMut(&mut Reg, File, Role)> Visitor<'_, F> {
+    fn asynchronous(&mut self, op: &mut Async) {
+        use File::{Pred, W32, W64};
+        match op {
+            Async::BarrierInit { addr, count, .. } => {
+                self.addr(addr);
+                self.read(W32, [count]);
+            }
+            Async::BarrierInval { addr, .. } | Async::CopyArrive { addr, .. } => self.addr(addr),
+            Async::BarrierBytes { addr, bytes, .. } => {
+                self.addr(addr);
+                self.read(W32, [bytes]);
+            }
+            Async::BarrierArrive { addr, d, count, bytes, .. } => {
+                self.addr(addr);
+                self.read(W32, [count, bytes]);
+                self.write(W64, d);
+            }
+            Async::BarrierWait { how, addr, d, phase, .. } => {
+                self.addr(addr);
+                self.read(if how.parity { W32 } else { W64 }, [phase]);
+                self.write(Pred, d);
+            }
+            Async::PendingCount { d, state } => {
+                self.read(W64, [state]);
+                self.write(W32, d);
+            }
+            Async::Bulk { target, source, bytes, bar, blocks, .. } => {
+                self.read(W64, [target, source, bar]);
+                self.read(W32, [bytes, blocks]);
+            }
+            Async::Tensor { map, coords, shared, bar, blocks, .. } => {
+                self.read(W64, [map, shared, bar]);
+                self.read(W32, [blocks]);
+                self.list(*coords, W32, Role::Read);
+            }
+            Async::StoreAsync { ty, addr, regs, bar } => {
+                self.addr(addr);
+                self.read(W64, [bar]);
+                self.list(*regs, ty.file(), Role::Read);
+            }
+            Async::ReduceAsync { ty, addr, b, bar, .. } => {
+                self.addr(addr);
+                self.read(W64, [bar]);
+                self.read(ty.file(), [b]);
+            }
+            Async::TensorAcquire { map } => self.read(W64, [map]),
+            Async::TensorReplace { field, addr, value, .. } => {
+                self.addr(addr);
+                self.read(of_wide(field.wide()), [value]);
+            }
+            Async::TensorPublish { target, source } => {
+                self.addr(target);
+                self.addr(source);
+            }
+            Async::MapRank { wide, d, a, b, .. } => {
+                self.read(of_wide(*wide), [a]);
+                self.read(W32, [b]);
+                self.write(of_wide(*wide), d);
+            }
+            Async::RankOf { wide, d, a, .. } => {
+                self.read(of_wide(*wide), [a]);
+                self.write(W32, d);
+            }
+            Async::BulkCommit
+            | Async::BulkWait { .. }
+            | Async::ProxyFence(_)
+            | Async::ClusterArrive { .. }
+            | Async::ClusterWait { .. } => {}
+        }
     }
 }
 
@@ -257,6 +331,7 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
             v.read(W32, [source_bytes]);
             v.read(Pred, [ignore]);
         }
+        Op::Async(op) => v.asynchronous(op),
         Op::Defined { p, .. } => v.read(Pred, [p]),
         Op::BranchTable { index, .. } => v.read(W32, [index]),
         Op::Fence { .. }

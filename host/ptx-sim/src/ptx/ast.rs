@@ -123,6 +123,8 @@ pub(crate) enum Operand<'a> {
     Float32(u32),
     Float64(u64),
     Address(Address<'a>),
+    /// `[map, {x, y}]`: a tensor map and coordinates.
+    Tensor(Address<'a>, Vec<Operand<'a>>),
     Vector(Vec<Operand<'a>>),
     /// `(a, b)` of a call.
     List(Vec<Operand<'a>>),

@@ -252,7 +252,14 @@ impl<'a> Parser<'a> {
                 _ => return self.fail("an address"),
             },
         };
+        let address = Address { base, offset };
+        if self.eat(b',') {
+            self.expect(b'{')?;
+            let coords = self.list(b'}')?;
+            self.expect(b']')?;
+            return Ok(Operand::Tensor(address, coords));
+        }
         self.expect(b']')?;
-        Ok(Operand::Address(Address { base, offset }))
+        Ok(Operand::Address(address))
     }
 }

@@ -32,6 +32,11 @@ pub(super) fn is_map(bytes: &[u8; TENSOR_MAP_BYTES]) -> bool {
     bytes[..4] == MARK
 }
 
+/// Makes zeros a map whose fields are all zero.
+pub(super) fn make_map(bytes: &mut [u8; TENSOR_MAP_BYTES]) {
+    bytes[..4].copy_from_slice(&MARK);
+}
+
 fn read<const N: usize>(bytes: &[u8; TENSOR_MAP_BYTES], at: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[at..at + N]);

@@ -2,6 +2,7 @@
 
 use super::bytes::{
     ADDRESS, ATOMICITY, BOX_DIMS, DIMS, ELEMENT, ELEMENT_STRIDES, FILL, INTERLEAVE, RANK, STRIDES, SWIZZLE, is_map,
+    make_map,
 };
 use super::{Swizzle, TENSOR_MAP_BYTES, TensorElement, TensorMapError};
 
@@ -27,6 +28,11 @@ impl Field {
         matches!(self, Self::GlobalAddress | Self::GlobalStride(_))
     }
 
+    /// Whether the value is one of a list, which an instruction has to name as a constant.
+    pub(crate) fn by_code(self) -> bool {
+        matches!(self, Self::Element | Self::Interleave | Self::Swizzle | Self::Atomicity | Self::Fill)
+    }
+
     /// The most that the ordinal can be.
     pub(crate) fn last_ordinal(self) -> u32 {
         if matches!(self, Self::GlobalStride(_)) { 3 } else { 4 }
@@ -35,8 +41,12 @@ impl Field {
     /// Puts `value` into its place. Whether the map as a whole makes sense shows when it is used: fields
     /// are replaced one after the other.
     pub(crate) fn replace(self, bytes: &mut [u8; TENSOR_MAP_BYTES], value: u64) -> Result<(), TensorMapError> {
+        if bytes.iter().all(|byte| *byte == 0) {
+            // Triton makes a map from nothing: zeros, then every field that is not zero.
+            make_map(bytes);
+        }
         if !is_map(bytes) {
-            let message = "these 128 bytes are no tensor map; copy one here before its fields are replaced";
+            let message = "these 128 bytes are neither a tensor map nor all zero; copy one here first";
             return Err(TensorMapError(message.to_owned()));
         }
         let small = |most: u64| match value <= most {

@@ -184,7 +184,10 @@ fn replaced_fields_make_the_map_that_was_meant() {
     assert!(Field::Element.replace(&mut bytes, 13).is_err());
     assert!(Field::Swizzle.replace(&mut bytes, 4).is_err());
     assert!(Field::Interleave.replace(&mut bytes, 1).is_err());
-    assert!(Field::Fill.replace(&mut [0; 128], 0).unwrap_err().to_string().contains("no tensor map"));
+    assert!(Field::Fill.replace(&mut [1; 128], 0).unwrap_err().to_string().contains("neither a tensor map"));
+    let mut fresh = [0; 128];
+    Field::Rank.replace(&mut fresh, 2).unwrap();
+    assert!(TensorMap::decode(&fresh).unwrap_err().to_string().contains("dimension 0 has 0 elements"));
     assert!(Field::GlobalStride(0).wide() && !Field::GlobalDim(0).wide());
     assert_eq!((Field::GlobalStride(0).last_ordinal(), Field::BoxDim(0).last_ordinal()), (3, 4));
 }

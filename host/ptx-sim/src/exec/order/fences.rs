@@ -68,6 +68,15 @@ impl Order {
         state.fences[which].released = released;
     }
 
+    /// What the last fences of `lanes` have released to other blocks, for an arrival that releases nothing by itself.
+    pub(crate) fn last_fence(&self, agent: Agent, lanes: u32) -> Clock {
+        let mut clock = Clock::default();
+        for lane in crate::exec::lanes::lanes_of(lanes) {
+            self.fenced(agent, lane, true).iter().for_each(|fenced| clock.join(fenced));
+        }
+        clock
+    }
+
     /// What the last fence of a lane released, if there was one; the last `wide` one, if other blocks ask.
     pub(crate) fn fenced(&self, agent: Agent, lane: usize, wide: bool) -> Option<Clock> {
         let fences = &self.agents[agent.at()].fences[usize::from(wide)];

@@ -21,7 +21,7 @@ pub(crate) use fences::Locations;
 use fences::Fences;
 
 /// A warp of the cluster (its block's rank * warps of a block + its index), or something that acts by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Agent(pub(crate) u32);
 
 impl Agent {

@@ -1,8 +1,8 @@
 //! The shadow of shared memory while asynchronous operations write or read it.
 
 use super::flights::FlightId;
-use super::shared::{Actor, Conflict, Found, Other, Shadow};
-use crate::exec::order::{Order, Tag};
+use super::shared::{Actor, Conflict, Found, Other, Shadow, next_run};
+use crate::exec::order::{Event, Order, Tag};
 
 impl Shadow {
     /// An operation in flight begins to write `len` bytes at `at`: `tag` of `actor` is checked as for a write,
@@ -17,6 +17,20 @@ impl Shadow {
         self.write(order, actor, tag, (at, len), |_| false)?;
         self.writes[at..at + len].fill(flight);
         Ok(())
+    }
+
+    /// Who last wrote the `len` bytes at `at`: the first byte of each run, the event and its lanes. What is in
+    /// flight or was never written is left out.
+    pub(crate) fn writers(&self, at: usize, len: usize) -> impl Iterator<Item = (usize, Event, u32)> + '_ {
+        let (mut from, end) = (at, at + len);
+        let runs = std::iter::from_fn(move || {
+            let start = (from < end).then_some(from)?;
+            from = next_run(&self.writes, from, end);
+            Some(start)
+        });
+        let known =
+            runs.filter(|start| self.writes[*start] != Tag::NONE && FlightId::of(self.writes[*start]).is_none());
+        known.flat_map(|start| self.events.members(self.writes[start]).map(move |(event, lanes)| (start, event, lanes)))
     }
 
     /// What was in flight to `len` bytes at `at` has been written by the event of `tag`.

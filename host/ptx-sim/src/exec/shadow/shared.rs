@@ -80,7 +80,7 @@ impl Actor {
 /// The shadow of one block's shared memory.
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
-    events: Events,
+    pub(super) events: Events,
     pub(super) writes: Vec<Tag>,
     reads: Vec<Tag>,
     /// How many operations in flight read each byte; empty until there is one.
@@ -108,7 +108,7 @@ fn quiet(tags: &[Tag], floor: Tag, wanted: bool) -> bool {
 }
 
 /// The runs of equal tags in `at..at + len`: where each begins and ends.
-fn next_run(tags: &[Tag], from: usize, end: usize) -> usize {
+pub(super) fn next_run(tags: &[Tag], from: usize, end: usize) -> usize {
     let first = tags[from];
     tags[from..end].iter().position(|tag| *tag != first).map_or(end, |len| from + len)
 }

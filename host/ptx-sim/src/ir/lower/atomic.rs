@@ -48,7 +48,7 @@ impl<'a> Lowerer<'_, 'a> {
         let (addr, space) = self.address(&operands[first], form.space)?;
         let form = Form { space, ..form };
         // Sums of floats, exchanges and returned values show the order of the blocks; integer sums do not.
-        self.order_matters |= space != Space::Shared && (returns || form.ty.is_float());
+        self.order_matters |= !matches!(space, Space::Shared | Space::Cluster) && (returns || form.ty.is_float());
         self.class = class_of(space);
         if form.ty == Type::B128 {
             return self.atomic_pair(form, addr, operands);
@@ -111,7 +111,7 @@ impl<'a> Lowerer<'_, 'a> {
         if ty == Type::B128 || matches!(ty, Type::BF16 | Type::BF16x2) {
             self.needs(mods, 90)?;
         }
-        if !matches!(space, Space::Generic | Space::Global | Space::Shared) {
+        if !matches!(space, Space::Generic | Space::Global | Space::Shared | Space::Cluster) {
             return mods.error("this state space has no atomics");
         }
         Ok(Form { op, ty, vector, space, order, returns, policy })

@@ -174,11 +174,12 @@ impl<'a> Lowerer<'_, 'a> {
     }
 }
 
-const SPACES: [(&str, Space); 7] = [
+const SPACES: [(&str, Space); 8] = [
     ("global", Space::Global),
     ("const", Space::Global),
     ("shared", Space::Shared),
     ("shared::cta", Space::Shared),
+    ("shared::cluster", Space::Cluster),
     ("local", Space::Local),
     ("param", Space::Param),
     ("param::entry", Space::Param),

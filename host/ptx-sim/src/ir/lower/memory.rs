@@ -13,7 +13,7 @@ const SPACES: [(&str, Space); 9] = [
     ("const", Space::Global),
     ("shared", Space::Shared),
     ("shared::cta", Space::Shared),
-    ("shared::cluster", Space::Shared),
+    ("shared::cluster", Space::Cluster),
     ("local", Space::Local),
     ("param", Space::Param),
     ("param::entry", Space::Param),
@@ -266,7 +266,7 @@ impl<'a> Lowerer<'_, 'a> {
 pub(super) fn class_of(space: Space) -> Class {
     match space {
         Space::Generic | Space::Global => Class::Global,
-        Space::Shared => Class::Shared,
+        Space::Shared | Space::Cluster => Class::Shared,
         Space::Local | Space::Param => Class::Local,
     }
 }

@@ -1,6 +1,7 @@
 //! From syntax to operations: names become virtual registers, mnemonics become operations.
 
 mod arith;
+mod asynchronous;
 mod atomic;
 mod calls;
 mod compare;
@@ -186,6 +187,7 @@ impl<'a> Lowerer<'_, 'a> {
             || self.float(name, &mut mods, operands)?
             || self.convert(name, &mut mods, operands)?
             || self.hints(name, &mut mods, operands)?
+            || self.asynchronous(name, &mut mods, operands)?
             || self.memory(name, &mut mods, operands)?
             || self.warp(name, &mut mods, operands)?
             || self.sync(name, &mut mods, operands)?

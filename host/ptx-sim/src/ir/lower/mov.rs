@@ -4,7 +4,7 @@ use super::mods::Mods;
 use super::scope::{Place, Symbol};
 use super::{Lowerer, Reg};
 use crate::ir::op::{Convert, Op, Special};
-use crate::ir::types::{File, Type, Width};
+use crate::ir::types::{Compare, File, IntKind, Type, Width};
 use crate::ptx::Result;
 use crate::ptx::ast::Operand;
 
@@ -39,6 +39,13 @@ impl<'a> Lowerer<'_, 'a> {
                 let parts = self.src_list(&operands[1], part, items.len())?;
                 let d = self.dst(target, ty)?;
                 self.emit(Op::Pack { bits: part.bytes() as u8 * 8, wide, d, parts });
+            }
+            (target, Operand::Name("%is_explicit_cluster")) if ty == Type::Pred => {
+                let d = self.dst(target, ty)?;
+                let value = self.fresh(File::W32);
+                self.emit_always(Op::Special { what: Special::IsExplicitCluster, d: value });
+                let zero = self.constant32(0);
+                self.emit(Op::CompareInt { op: Compare::Ne, kind: IntKind::U32, d, a: value, b: zero });
             }
             (target, source) if ty == Type::Pred => {
                 let d = self.dst(target, ty)?;
@@ -181,11 +188,17 @@ pub(super) fn special(name: &str) -> Option<(Special, Type)> {
         "%aggr_smem_size" => Special::AllSharedSize,
         "%dynamic_smem_size" => Special::DynamicSharedSize,
         "%total_smem_size" => Special::TotalSharedSize,
+        "%cluster_ctarank" => Special::ClusterCtaRank,
+        "%cluster_nctarank" => Special::ClusterNCtaRank,
         _ => axis("%tid")
             .map(Special::Tid)
             .or_else(|| axis("%ntid").map(Special::NTid))
             .or_else(|| axis("%ctaid").map(Special::CtaId))
-            .or_else(|| axis("%nctaid").map(Special::NCtaId))?,
+            .or_else(|| axis("%nctaid").map(Special::NCtaId))
+            .or_else(|| axis("%cluster_ctaid").map(Special::ClusterCtaId))
+            .or_else(|| axis("%cluster_nctaid").map(Special::ClusterNCtaId))
+            .or_else(|| axis("%clusterid").map(Special::ClusterId))
+            .or_else(|| axis("%nclusterid").map(Special::NClusterId))?,
     };
     Some((special, Type::U32))
 }

@@ -251,7 +251,8 @@ impl<'a> Lowerer<'_, 'a> {
         let Some(addr) = addr else { return self.error("the offset does not fit 32 bits") };
         let inlined = space == Space::Param && found == Space::Local;
         // A variable is reached through a generic address only after cvta, except for global ones.
-        let fits = space == found || inlined || (space == Space::Generic && found == Space::Global);
+        let clustered = space == Space::Cluster && found == Space::Shared;
+        let fits = space == found || inlined || clustered || (space == Space::Generic && found == Space::Global);
         if !fits {
             return self.error(format!("{name} does not lie in the state space of this instruction"));
         }
