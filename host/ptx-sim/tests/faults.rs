@@ -34,8 +34,12 @@ fn null_freed_and_misaligned_addresses_are_told_apart() {
     let vector = Rig::new("", "ld.global.v4.u32 {%r1, %r2, %r3, %r4}, [%l0+8];", 64).fault(1, 1);
     assert_eq!((vector.kind, vector.size), (FaultKind::Misaligned, Some(16)));
     let freed = Rig::new("", "ld.global.u32 %r1, [%l0];", 8);
+    freed.memory.fill(freed.out, 8, &[0]).unwrap();
+    freed.run(1, 1).unwrap();
     freed.memory.free(freed.out).unwrap();
-    assert!(freed.fault(1, 1).explanation.contains("freed"));
+    // Whatever is allocated meanwhile never takes its place.
+    freed.memory.alloc(8).unwrap();
+    assert!(freed.fault(1, 1).explanation.contains("8 bytes at 0x10000000100 that were freed (use after free)"));
     let other = Rig::new("", "ld.global.u32 %r1, [%l0+-4];", 8).fault(1, 1);
     assert!(other.explanation.contains("4 bytes before"), "{other}");
 }

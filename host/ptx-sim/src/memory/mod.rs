@@ -247,6 +247,12 @@ impl Memory {
         Ok(())
     }
 
+    /// Bytes of the host that the checks of the allocation at `address` take.
+    #[cfg(test)]
+    pub(crate) fn shadow_bytes(&self, address: u64) -> usize {
+        self.range(address, 1).map_or(0, |(found, _)| found.shadow_bytes())
+    }
+
     /// A number that no other launch on this memory has; not 0.
     pub(crate) fn next_launch(&self) -> u64 {
         self.launches.fetch_add(1, Ordering::Relaxed) + 1
@@ -264,7 +270,7 @@ fn describe(table: &Table, address: u64) -> String {
     }
     let inside = |region: &&Region| address >= region.base && address - region.base < region.bytes;
     if let Some(region) = table.freed.iter().rev().find(inside) {
-        return format!("inside {} bytes at {:#x} that were freed", region.bytes, region.base);
+        return format!("inside {} bytes at {:#x} that were freed (use after free)", region.bytes, region.base);
     }
     let before = table.live.range(..=address).next_back().map(|(_, found)| found);
     let after = table.live.range(address..).next().map(|(_, found)| found);

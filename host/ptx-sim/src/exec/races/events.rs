@@ -134,15 +134,6 @@ impl Events {
     pub(super) fn is_full(&self) -> bool {
         place(self.next.load(Ordering::Relaxed)).0 + 1 >= SEGMENTS
     }
-
-    /// Bytes of the host that are in use.
-    #[cfg(test)]
-    pub(super) fn host_bytes(&self) -> usize {
-        let table = self.next.load(Ordering::Relaxed) as usize * size_of::<Entry>();
-        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        // A map keeps at most 8 of 7 places free before it grows, and a byte for each.
-        table + sets.members.capacity() * 16 + sets.numbers.capacity() * 8 / 7 * 21
-    }
 }
 
 #[cfg(test)]

@@ -183,3 +183,6 @@ fn stores_the_same(span: &Span<'_>, deed: Deed<'_>, at: u64) -> bool {
     span.found.read(at, &mut byte);
     data[(at - span.offset) as usize] == byte[0]
 }
+
+#[cfg(test)]
+mod tests;
