@@ -103,6 +103,7 @@ const INSTRUCTIONS: &[(&str, &[&str])] = &[
     ("ldmatrix", &[]),
     ("stmatrix", &[]),
     ("movmatrix", &[]),
+    ("wgmma", &["mma_async", "fence", "commit_group", "wait_group"]),
     // Control.
     ("bra", &[]),
     ("brx", &["idx"]),
