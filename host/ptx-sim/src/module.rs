@@ -152,6 +152,8 @@ impl Module {
 fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Function<'a>) -> Result<KernelInner, Error> {
     let (mut max_threads, mut required_threads) = (None, None);
     let mut cluster = ClusterRules::default();
+    let (mut most_registers, mut resident) = (None, None);
+    let number = |values: &[u64]| values.first().and_then(|value| u32::try_from(*value).ok());
     for (line, word, values) in &entry.tuning {
         let shape = || {
             let mut shape = [1_u32; 3];
@@ -166,11 +168,21 @@ fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Functio
             ".reqnctapercluster" => cluster.required = shape(),
             ".explicitcluster" => cluster.explicit = true,
             ".maxclusterrank" => cluster.most = values.first().map(|most| u32::try_from(*most).unwrap_or(u32::MAX)),
-            // Hints to ptxas about registers and residency.
-            ".minnctapersm" | ".maxnctapersm" | ".maxnreg" | ".noreturn" => {}
+            ".maxnreg" => most_registers = number(values),
+            ".minnctapersm" => resident = number(values),
+            // Hints to ptxas.
+            ".maxnctapersm" | ".noreturn" => {}
             _ => return Err(Error::new(*line, format!("{word} is not supported"))),
         }
     }
+    let threads = max_threads
+        .or(required_threads)
+        .map(|shape: [u32; 3]| shape.iter().map(|axis| u64::from(*axis)).product::<u64>());
+    let entry_registers = most_registers.or(resident.zip(threads).map(|(blocks, threads)| {
+        // What ptxas gives each thread so that as many blocks fit the 65,536 registers of a multiprocessor.
+        let each = 65_536 / (u64::from(blocks) * threads).max(1);
+        each.min(256) as u32 & !7
+    }));
     let mut lowered = lower_entry(text, globals, entry)?;
     flow::lay_out(&mut lowered);
     let params = std::mem::take(&mut lowered.params);
@@ -182,7 +194,7 @@ fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Functio
         max_threads,
         required_threads,
         cluster,
-        program: registers::allocate(lowered),
+        program: Program { entry_registers, ..registers::allocate(lowered) },
     })
 }
 

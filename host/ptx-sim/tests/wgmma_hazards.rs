@@ -175,15 +175,33 @@ fn operands_are_not_overwritten_before_the_wait() {
 #[test]
 fn operands_written_without_a_barrier_are_a_race() {
     let write = "st.shared.b32 [%r201], %r202;\n";
-    let fault = run(&[ZERO, write, ORDER, PRODUCT, COMMIT, WAIT].concat(), 128, Schedule::Late).unwrap_err();
+    let fault = run(&[ZERO, write, FENCE, ORDER, PRODUCT, COMMIT, WAIT].concat(), 128, Schedule::Late).unwrap_err();
     assert_eq!(fault.kind, FaultKind::SharedRace, "{fault}");
     // Lanes of one warp are not ordered by the product either.
     let sides = [&fault.instruction, &fault.other.as_ref().unwrap().instruction];
     assert!(sides[0].contains("wgmma") && sides[1].contains("st.shared"), "{fault}");
-    let meet = [ZERO, write, "bar.warp.sync -1;\n", ORDER, PRODUCT, COMMIT, WAIT].concat();
+    let meet = [ZERO, write, FENCE, "bar.warp.sync -1;\n", ORDER, PRODUCT, COMMIT, WAIT].concat();
     let fault = run(&meet, 128, Schedule::Late).unwrap_err();
-    assert!(fault.kind == FaultKind::SharedRace && fault.explanation.contains("bar.sync"), "{fault}");
+    // Now a warp writes what the product of another one has read, unordered with its wait.
+    let other = &fault.other.as_ref().unwrap().instruction;
+    assert!(fault.kind == FaultKind::CopyInFlight && other.contains("wgmma"), "{fault}");
     run(&[ZERO, write, FENCE, "bar.sync 0;\n", ORDER, PRODUCT, COMMIT, WAIT].concat(), 128, Schedule::Late).unwrap();
+}
+
+#[test]
+fn operands_written_without_a_proxy_fence_are_not_seen() {
+    let write = "st.shared.b32 [%r201], %r202;\n";
+    let barrier = "bar.sync 0;\n";
+    pair(
+        FaultKind::Proxy,
+        "wgmma.mma_async",
+        Some("st.shared"),
+        &[ZERO, write, barrier, ORDER, PRODUCT, COMMIT, WAIT],
+        &[ZERO, write, FENCE, barrier, ORDER, PRODUCT, COMMIT, WAIT],
+    );
+    // The fence is the writer's: behind the barrier it comes too late.
+    let late = [ZERO, write, barrier, FENCE, ORDER, PRODUCT, COMMIT, WAIT].concat();
+    assert_eq!(run(&late, 128, Schedule::Late).unwrap_err().kind, FaultKind::Proxy);
 }
 
 #[test]

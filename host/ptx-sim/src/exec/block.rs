@@ -3,7 +3,7 @@
 use super::asynchronous;
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, LANES};
-use super::matrix::check_end;
+use super::matrix::{check_end, holds, waits_for_registers};
 use super::order::Clock;
 use super::step::Version;
 use super::warp::{Stop, Waiting, Warp};
@@ -34,7 +34,7 @@ pub(crate) fn run_cluster(
         let before = cx.asynchronous.version;
         for at in &order {
             let warp = &mut warps[*at];
-            if warp.is_done() || warp.waiting.is_some() || asynchronous::holds(cx, warp) {
+            if warp.is_done() || warp.waiting.is_some() || holds(cx, warp) || asynchronous::holds(cx, warp) {
                 continue;
             }
             cx.turn_to(at / count);
@@ -56,6 +56,9 @@ pub(crate) fn run_cluster(
                 let (rank, agent) = (at / count, warp.agent);
                 let last = warps[own].iter().all(Warp::is_done);
                 asynchronous::leave_block(cx, rank, agent, last)?;
+                if last {
+                    check_end(cx)?;
+                }
             }
         }
         for rank in 0..blocks {
@@ -63,7 +66,7 @@ pub(crate) fn run_cluster(
             ran |= release(cx, &mut warps[rank * count..(rank + 1) * count], &mut arrived[rank])?;
         }
         if warps.iter().all(Warp::is_done) {
-            return check_end(cx);
+            return Ok(());
         }
         idle = if ran || cx.asynchronous.version != before { 0 } else { idle + 1 };
         // Tests of mbarriers alone change nothing, but their loop may count.
@@ -216,7 +219,7 @@ fn deadlock(cx: &mut Context<'_>, warps: &[Warp], arrived: &[[Vec<Arrival>; 16]]
                 Some((waiting.pc as usize, format!("at barrier {id} for {of}"), detail))
             }
             None if warp.is_done() => None,
-            None => asynchronous::waits_for(cx, warp),
+            None => waits_for_registers(cx, warp).or_else(|| asynchronous::waits_for(cx, warp)),
         };
         match waits {
             Some((pc, what, detail)) => {

@@ -10,6 +10,7 @@ use super::turns::{arrive, branch_table, left, too_long};
 use super::warp::{Stop, Warp};
 use super::{access, atomic, bits, convert, float, float_compare, integer, issue, matrix, narrow, turns, words};
 use crate::fault::FaultKind;
+use crate::ir::matrix::Matrix;
 use crate::ir::op::{Op, Reg, Scope};
 use crate::ir::types::Space;
 
@@ -154,6 +155,16 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
                     warp.pc += 1;
                 } else if let Some(stop) = asynchronous::execute(warp, cx, active, op)? {
                     return Ok(stop);
+                }
+            }
+            Op::Matrix(Matrix::Registers { count, more }) => {
+                if active == 0 {
+                    warp.pc += 1;
+                } else if collective::aligned_gate(warp, cx, active)? == Gate::Open {
+                    if matrix::set_registers(warp, cx, count, more)? {
+                        return Ok(Stop::Registers);
+                    }
+                    warp.pc += 1;
                 }
             }
             Op::Barrier { .. } => {

@@ -24,6 +24,8 @@ pub(crate) enum Stop {
     Spin,
     /// It waits at the cluster's barrier.
     Cluster,
+    /// It waits for registers.
+    Registers,
 }
 
 /// Lanes that stand somewhere else than the running ones.
@@ -108,7 +110,7 @@ impl Warp {
         self.live = self.mask;
         self.launched = self.mask;
         self.carry = 0;
-        self.tensor.reset(program.wgmma_names.len());
+        self.tensor.reset(program);
         self.spin = None;
         self.at_cluster = None;
         self.rotate = false;

@@ -142,6 +142,8 @@ pub(crate) enum Matrix {
     Commit,
     /// `wgmma.wait_group`: `pending` groups may stay in flight. `keep` are the registers of what may be.
     Wait { pending: u32, keep: List },
+    /// `setmaxnreg.inc` (`more`) and `.dec`.
+    Registers { count: u32, more: bool },
     /// The instruction behind this touches registers of some wgmma: a part of
     /// [`crate::ir::Program::wgmma_numbers`].
     Touch { watched: List },
@@ -193,7 +195,7 @@ impl Matrix {
                 v.list(d, File::W32, if *scale == Scale::Never { Role::Write } else { Role::Update });
             }
             Self::Wait { keep, .. } => v.list(*keep, File::W32, Role::Keep),
-            Self::Fence | Self::Commit | Self::Touch { .. } => {}
+            Self::Fence | Self::Commit | Self::Registers { .. } | Self::Touch { .. } => {}
         }
     }
 }

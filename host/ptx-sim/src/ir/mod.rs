@@ -79,6 +79,8 @@ pub(crate) struct Program {
     pub(crate) tables: Vec<Vec<u32>>,
     /// Names of the registers that are watched because they may be read before they are written.
     pub(crate) register_names: Vec<String>,
+    /// Registers that a thread owns at the start, where the text says so.
+    pub(crate) entry_registers: Option<u32>,
     /// Names of the registers of wgmma, by their numbers, and lists of these numbers.
     pub(crate) wgmma_names: Vec<String>,
     pub(crate) wgmma_numbers: Vec<u32>,

@@ -51,6 +51,7 @@ pub(crate) fn allocate(mut lowered: Lowered) -> Program {
         order_matters: lowered.order_matters,
         tables: lowered.tables,
         register_names,
+        entry_registers: None,
         wgmma_names: watched.names,
         wgmma_numbers: watched.numbers,
     }

@@ -1,7 +1,7 @@
 //! Kernels of warpgroups.
 
 /// What makes ordinary stores to shared memory visible to wgmma.
-pub(crate) const FENCE: &str = "";
+pub(crate) const FENCE: &str = "fence.proxy.async;\n";
 
 /// A module for sm_90a with one kernel `k`, registers for the largest product, and 40 KiB of shared memory.
 pub(crate) fn text(params: &str, body: &str) -> String {

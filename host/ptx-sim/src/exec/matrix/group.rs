@@ -62,6 +62,8 @@ struct Group {
 /// The warpgroups of a block.
 #[derive(Debug, Default)]
 pub(crate) struct Warpgroups {
+    /// Registers a thread that warps have given back.
+    pub(super) pool: u32,
     groups: Vec<Group>,
     products: Vec<Option<Product>>,
     free: Vec<usize>,
@@ -70,6 +72,7 @@ pub(crate) struct Warpgroups {
 impl Warpgroups {
     /// For a new block.
     pub(crate) fn clear(&mut self) {
+        self.pool = 0;
         self.groups.clear();
         self.products.clear();
         self.free.clear();

@@ -9,11 +9,13 @@ mod land;
 mod moves;
 mod multiply;
 mod pending;
+mod registers;
 mod wgmma;
 
 pub(super) use formats::{e4m3 as e4m3_value, e5m2 as e5m2_value};
 pub(crate) use group::{Warpgroups, check_end};
 pub(crate) use pending::{Pending, check_exit};
+pub(crate) use registers::{holds, set_registers, waits_for_registers};
 
 use super::collective::{self, Gate};
 use super::context::{Context, Stopped, Who};
@@ -21,6 +23,15 @@ use super::lanes::ALL;
 use super::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::matrix::Matrix;
+
+/// Refuses a warp of which threads have exited or never were.
+fn needs_all(warp: &Warp, cx: &Context<'_>) -> Result<(), Stopped> {
+    if warp.live == ALL {
+        return Ok(());
+    }
+    let explanation = "threads of the warp have exited or do not exist; this needs all 32".to_owned();
+    Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation))
+}
 
 /// Runs one operation on matrices, for which all threads of the warp have to be here.
 #[inline(never)]
@@ -32,10 +43,7 @@ pub(super) fn matrix(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Ma
     if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
         return Ok(Gate::Shut);
     }
-    if warp.live != ALL {
-        let explanation = "threads of the warp have exited or do not exist; this needs all 32".to_owned();
-        return Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation));
-    }
+    needs_all(warp, cx)?;
     match *op {
         Matrix::Multiply { product, regs } => {
             let pool = &cx.grid.program.pool[regs.start as usize..(regs.start + regs.len) as usize];
@@ -47,7 +55,8 @@ pub(super) fn matrix(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Ma
         Matrix::Asynchronous { .. } | Matrix::Fence | Matrix::Commit | Matrix::Wait { .. } => {
             wgmma::wgmma(warp, cx, op)?;
         }
-        Matrix::Touch { .. } => {}
+        // The step loop takes these, or they are done above.
+        Matrix::Registers { .. } | Matrix::Touch { .. } => {}
     }
     Ok(Gate::Open)
 }

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::registers::Wanted;
 use crate::exec::context::{Context, Stopped, Who};
 use crate::exec::warp::Warp;
 use crate::fault::FaultKind;
+use crate::ir::Program;
 use crate::ir::matrix::Matrix;
 use crate::ir::op::{List, Op};
 use crate::ir::wgmma::Wgmma;
@@ -45,7 +47,10 @@ pub(crate) struct Pending {
     /// Number of the oldest one, from 1.
     first: u32,
     pub(super) committed: u64,
-    registers: Vec<Register>,
+    watched: Vec<Register>,
+    /// Registers that each of its threads owns, and what it waits for to own more.
+    pub(super) registers: u32,
+    pub(super) wanted: Option<Wanted>,
 }
 
 /// The product and the registers of the wgmma at place `pc`.
@@ -57,24 +62,26 @@ pub(super) fn product_at(cx: &Context<'_>, pc: usize) -> Option<(Wgmma, List, u3
 }
 
 impl Pending {
-    /// For a warp of a kernel with that many watched registers.
-    pub(crate) fn reset(&mut self, watched: usize) {
+    /// For a warp at the start of `program`.
+    pub(crate) fn reset(&mut self, program: &Program) {
+        self.registers = program.entry_registers.unwrap_or(0);
+        self.wanted = None;
         self.queue.clear();
         self.first = 1;
         self.committed = 0;
-        self.registers.clear();
-        self.registers.resize(watched, Register { touched: NEVER_FENCED, owner: 0 });
+        self.watched.clear();
+        self.watched.resize(program.wgmma_names.len(), Register { touched: NEVER_FENCED, owner: 0 });
     }
 
     /// `wgmma.fence`: what touched registers before comes before the products behind.
     pub(super) fn fence(&mut self) {
-        self.registers.iter_mut().for_each(|register| register.touched = FENCED);
+        self.watched.iter_mut().for_each(|register| register.touched = FENCED);
     }
 
     /// The oldest product has been waited for; its registers are free unless a later one has them too.
     pub(super) fn retire(&mut self, watched: &[u32]) {
         for number in watched {
-            let register = &mut self.registers[*number as usize];
+            let register = &mut self.watched[*number as usize];
             register.owner = if register.owner == self.first { 0 } else { register.owner };
         }
         self.queue.pop_front();
@@ -84,7 +91,7 @@ impl Pending {
     /// The newest product owns these registers now.
     pub(super) fn own(&mut self, watched: &[u32]) {
         let number = self.first + self.queue.len() as u32 - 1;
-        watched.iter().for_each(|register| self.registers[*register as usize].owner = number);
+        watched.iter().for_each(|register| self.watched[*register as usize].owner = number);
     }
 }
 
@@ -108,7 +115,7 @@ pub(super) fn touch(warp: &mut Warp, cx: &Context<'_>, list: List) -> Result<(),
     let program = cx.grid.program;
     for index in list.start..list.start + list.len {
         let number = program.wgmma_numbers[index as usize];
-        let register = warp.tensor.registers[number as usize];
+        let register = warp.tensor.watched[number as usize];
         if register.owner != 0 && cx.grid.launch.checks.asynchrony {
             let issued = warp.tensor.queue[(register.owner - warp.tensor.first) as usize];
             let what = match issued.group {
@@ -119,7 +126,7 @@ pub(super) fn touch(warp: &mut Warp, cx: &Context<'_>, list: List) -> Result<(),
             };
             return Err(hazard(cx, warp, number, Some(issued.pc), what));
         }
-        warp.tensor.registers[number as usize].touched = warp.pc as u32;
+        warp.tensor.watched[number as usize].touched = warp.pc as u32;
     }
     Ok(())
 }
@@ -131,7 +138,7 @@ pub(super) fn check_registers(warp: &Warp, cx: &Context<'_>, product: Wgmma, sta
     }
     let (d, a) = watched(cx, product, start);
     for (number, accumulates) in d.iter().map(|number| (*number, true)).chain(a.iter().map(|number| (*number, false))) {
-        let register = warp.tensor.registers[number as usize];
+        let register = warp.tensor.watched[number as usize];
         match register.touched {
             FENCED => {}
             NEVER_FENCED => {

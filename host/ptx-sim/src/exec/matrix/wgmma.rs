@@ -4,7 +4,8 @@ use super::descriptor::{CHUNK, Descriptor};
 use super::group::{self, Taken};
 use super::land;
 use super::pending::{Issued, check_registers, product_at, watched};
-use crate::exec::context::{Context, Stopped, Who};
+use crate::exec::asynchronous::{Sender, fenced};
+use crate::exec::context::{Context, Place, Stopped, Who};
 use crate::exec::hazards::found_by;
 use crate::exec::lanes::ALL;
 use crate::exec::order::{Strong, Tag};
@@ -128,14 +129,17 @@ fn chunks(
 /// Checks that the operands may be read from now on, and locks them.
 fn lock(warp: &Warp, cx: &mut Context<'_>, chunks: [Vec<u32>; 2]) -> Result<usize, Stopped> {
     let (rank, pc) = (cx.rank, warp.pc);
+    let mut ranges = Vec::with_capacity(64);
+    chunks.iter().for_each(|chunks| merge(chunks, &mut ranges));
+    for (at, len) in &ranges {
+        fenced(cx, Sender::of(warp, 0), Place { rank, at: *at }, *len)?;
+    }
     let agent = group::agent(cx, warp);
     let flight = cx.flights.begin(Flight { agent: warp.agent, lanes: ALL, pc: pc as u32, what: "a wgmma" });
     let actor = shared::actor(warp, cx, pc, rank, ALL, Strong::default());
     let memory = &mut cx.shared[rank];
     let event = memory.shadow.landing(&cx.order, (agent, 1), (warp.agent, ALL), pc);
     let tag = Tag::lane(event, 0);
-    let mut ranges = Vec::with_capacity(64);
-    chunks.iter().for_each(|chunks| merge(chunks, &mut ranges));
     for (at, len) in ranges {
         if let Err(found) = memory.shadow.begin_read(&cx.order, &actor, tag, (at, len), flight) {
             return Err(found_by(cx, warp, pc, 0, rank, found, len));

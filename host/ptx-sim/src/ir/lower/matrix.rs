@@ -62,6 +62,20 @@ impl<'a> Lowerer<'_, 'a> {
                 self.needs_exactly(mods, 90)?;
                 self.wgmma(mods, operands)?
             }
+            "setmaxnreg" => {
+                self.needs_specific(mods, 90)?;
+                let more = mods.one_of(&[("inc", true), ("dec", false)])?;
+                if !(mods.take("sync") && mods.take("aligned") && mods.take("u32")) {
+                    return mods.error(".sync.aligned.u32 is missing");
+                }
+                self.count(operands, 1..=1)?;
+                let count = self.fixed(&operands[0], 256)?;
+                if count < 24 || !count.is_multiple_of(8) {
+                    return mods.error("the number of registers has to be 24 to 256 and a multiple of 8");
+                }
+                self.emit(Op::Matrix(Matrix::Registers { count, more }));
+                Class::Sync
+            }
             _ => return Ok(false),
         };
         Ok(true)

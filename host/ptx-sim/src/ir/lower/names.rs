@@ -104,6 +104,7 @@ const INSTRUCTIONS: &[(&str, &[&str])] = &[
     ("stmatrix", &[]),
     ("movmatrix", &[]),
     ("wgmma", &["mma_async", "fence", "commit_group", "wait_group"]),
+    ("setmaxnreg", &["inc", "dec"]),
     // Control.
     ("bra", &[]),
     ("brx", &["idx"]),

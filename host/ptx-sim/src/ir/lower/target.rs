@@ -21,6 +21,15 @@ impl Lowerer<'_, '_> {
         }
     }
 
+    /// Refuses the statement unless `.target` is `sm_<least>a` or the `a` or `f` of something newer.
+    pub(super) fn needs_specific(&self, mods: &Mods<'_>, least: u32) -> Result<()> {
+        match self.architecture() {
+            Some((number, "a")) if number >= least => Ok(()),
+            Some((number, "f")) if number > least => Ok(()),
+            _ => mods.error(format!("this needs .target sm_{least}a, the text says {}", self.text.target)),
+        }
+    }
+
     /// The number of `.target sm_<number>`, and what follows it (`a`, `f` or nothing).
     fn architecture(&self) -> Option<(u32, &str)> {
         let name = self.text.target.strip_prefix("sm_")?;
