@@ -32,9 +32,9 @@ fn traffic(requests: u64, moved: u64, ideal: u64, bytes: u64) -> Traffic {
 
 #[test]
 fn loads_and_stores_of_global_memory_are_sectors() {
-    let body = "mul.wide.u32 %l1, %r0, 4;\nadd.u64 %l1, %l0, %l1;\nld.global.u32 %r1, [%l1];\nld.global.u32 %r2, [%l0];\n\
+    let body = "mul.wide.u32 %l1, %r0, 4;\nadd.u64 %l1, %l0, %l1;\nld.global.u32 %r1, [%l1];\nld.global.u32 %r2, [%l0];\nbar.sync 0;\n\
                 mul.wide.u32 %l2, %r0, 128;\nadd.u64 %l2, %l0, %l2;\nst.global.v4.u32 [%l2], {%r1, %r2, %r1, %r2};\n\
-                st.global.u8 [%l1+16], %r1;";
+                st.global.u8 [%l1+16400], %r1;";
     let report = report("", body, 64);
     assert_eq!(row(&report, "ld.global.u32 %r1").global, traffic(2, 8, 8, 256));
     assert_eq!(row(&report, "ld.global.u32 %r2").global, traffic(2, 2, 2, 256), "one address: one sector is enough");

@@ -245,7 +245,9 @@ impl Case {
         let params: Vec<u8> = [image, d_at, a].iter().flat_map(|value| value.to_le_bytes()).collect();
         let request = Launch::new(module.kernel("k").unwrap(), [1; 3], [128, 1, 1], &params).with_schedule(schedule);
         let report = launch(&instance, &memory, &request).unwrap_or_else(|fault| panic!("{}: {fault}", self.name()));
-        assert_eq!(report.counters.macs, (64 * self.n * self.k()) as u64, "{}", self.name());
+        let counted = &report.counters;
+        assert_eq!((counted.wgmma, counted.mma), (4, 0), "{}: one for each warp", self.name());
+        assert_eq!(counted.macs, (64 * self.n * self.k()) as u64, "{}", self.name());
         let mut out = vec![0; d.len()];
         memory.read(d_at, &mut out).unwrap();
         out

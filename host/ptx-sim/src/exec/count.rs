@@ -46,18 +46,20 @@ fn way(op: &Op) -> Option<Way> {
 
 /// A matrix product as it is counted.
 struct Product {
+    /// `wgmma` instead of `mma`.
+    asynchronous: bool,
     integer: bool,
     macs: u64,
 }
 
 /// What one warp does with a matrix product.
 fn product(op: &Op) -> Option<Product> {
-    let (sum, macs) = match op {
-        Op::Matrix(Matrix::Multiply { product, .. }) => (product.sum, product.macs()),
-        Op::Matrix(Matrix::Asynchronous { product, .. }) => (product.sum, product.macs_of_warp()),
+    let (asynchronous, sum, macs) = match op {
+        Op::Matrix(Matrix::Multiply { product, .. }) => (false, product.sum, product.macs()),
+        Op::Matrix(Matrix::Asynchronous { product, .. }) => (true, product.sum, product.macs_of_warp()),
         _ => return None,
     };
-    Some(Product { integer: sum == Sum::S32, macs })
+    Some(Product { asynchronous, integer: sum == Sum::S32, macs })
 }
 
 /// The counters of a launch over `blocks` blocks, and what each instruction did.
@@ -83,8 +85,11 @@ pub(super) fn count(grid: &Grid<'_>, blocks: u64, tally: &Tally) -> (Counters, V
             counters.by_class[class as usize] += executed.warps;
         }
         if let Some(product) = product {
-            counters.mma += executed.warps;
-            counters.mma_integer += if product.integer { executed.warps } else { 0 };
+            match product.asynchronous {
+                true => counters.wgmma += executed.warps,
+                false => counters.mma += executed.warps,
+            }
+            counters.mma_integer += if product.integer && !product.asynchronous { executed.warps } else { 0 };
             counters.macs += macs;
         }
         match op {
