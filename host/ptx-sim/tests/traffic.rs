@@ -7,7 +7,9 @@ use ptx_sim::{Launch, Memory, Report, Row, Traffic, Way, launch};
 /// Runs `body` in one block; `%l0` is the address of 64 KiB of zeros, `%r0` the thread.
 fn report(globals: &str, body: &str, threads: u32) -> Report {
     let start = "ld.param.u64 %l0, [out];\nmov.u32 %r0, %tid.x;\n";
-    let text = common::module(globals, ".param .u64 out", &format!("{start}{body}")).replace("sm_80", "sm_90");
+    let text = common::module(globals, ".param .u64 out", &format!("{start}{body}"))
+        .replace("sm_80", "sm_90")
+        .replace(".version 8.0", ".version 8.7");
     let module = load(&text);
     let memory = Memory::new();
     let instance = module.instantiate(&memory).unwrap();
@@ -117,4 +119,22 @@ fn guards_functions_and_branches_count_by_statement() {
     assert_eq!(sum(|row| row.guarded_off), report.counters.guarded_off);
     assert_eq!(sum(|row| row.divergent), report.counters.divergent_branches);
     assert!(report.profile.is_sorted_by_key(|row| row.ptx_line));
+}
+
+#[test]
+fn bulk_copies_are_bytes_without_sectors() {
+    let globals = ".shared .align 16 .b8 tile[256];\n.shared .align 8 .b8 bar[8];\n";
+    let body = "mov.u32 %r1, tile;\nmov.u32 %r2, bar;\nmbarrier.init.shared.b64 [%r2], 1;\n\
+                fence.mbarrier_init.release.cluster;\nfence.proxy.async;\n\
+                mbarrier.arrive.expect_tx.shared.b64 %l3, [%r2], 256;\n\
+                cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r1], [%l0], 256, [%r2];\nWAIT:\n\
+                mbarrier.try_wait.parity.shared.b64 %p1, [%r2], 0;\n@!%p1 bra WAIT;\n\
+                cp.async.bulk.global.shared::cta.bulk_group [%l0+4096], [%r1], 128;\ncp.async.bulk.commit_group;\n\
+                cp.async.bulk.wait_group 0;\nmbarrier.inval.shared.b64 [%r2];";
+    let report = report(globals, body, 1);
+    let (load, store) = (row(&report, "cp.async.bulk.shared"), row(&report, "cp.async.bulk.global"));
+    assert_eq!((load.global, load.shared), (traffic(1, 0, 0, 256), traffic(1, 0, 0, 256)));
+    assert_eq!((store.global, store.shared), (traffic(1, 0, 0, 128), traffic(1, 0, 0, 128)));
+    assert_eq!((report.counters.global_bytes_read, report.counters.global_bytes_written), (256, 128));
+    assert_eq!((report.counters.shared_bytes_written, report.counters.bulk_copy_bytes), (256, 384));
 }

@@ -146,7 +146,7 @@ pub(super) fn atomic_pair(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: 
     let mut old = [[0_u64; LANES]; 2];
     let each = |space: Space, mask: u32, at: &[u64; LANES]| -> Result<(), Stopped> {
         match space {
-            Space::Shared => traffic::shared(cx, warp.pc, mask, at, 16),
+            Space::Shared | Space::Cluster => traffic::shared(cx, warp.pc, mask, at, 16),
             _ => traffic::global(cx, warp.pc, mask, at, 16),
         }
         let _turn = PAIRS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::context::{Executed, Grid};
 use super::traffic::Moved;
 use crate::counters::{Counters, Way};
+use crate::ir::asynchronous::{Async, Way as Between};
 use crate::ir::matrix::{Matrix, Sum};
 use crate::ir::op::Op;
 use crate::profile::Row;
@@ -40,6 +41,13 @@ fn way(op: &Op) -> Option<Way> {
         Op::AtomicPair(_) => Some(Way::Atomic),
         Op::Atomic { d, .. } => Some(if d.is_none() { Way::Reduction } else { Way::Atomic }),
         Op::CopyAsync { .. } => Some(Way::Copy),
+        Op::Async(Async::Bulk { way, .. } | Async::Tensor { way, .. }) => match way {
+            Between::ToBlock | Between::ToCluster | Between::Between => Some(Way::BulkLoad),
+            Between::ToGlobal => Some(Way::BulkStore),
+            Between::Prefetch => None,
+        },
+        Op::Async(Async::StoreAsync { .. }) => Some(Way::Store),
+        Op::Async(Async::ReduceAsync { .. }) => Some(Way::Reduction),
         _ => None,
     }
 }
@@ -143,6 +151,7 @@ pub(super) fn count(grid: &Grid<'_>, blocks: u64, tally: &Tally) -> (Counters, V
     counters.shared_bytes_read = shared.any(&[Way::Load, Way::BulkStore]).bytes;
     counters.shared_bytes_written = shared.any(&[Way::Store, Way::Copy, Way::BulkLoad]).bytes;
     counters.async_copy_bytes = shared.way(Way::Copy).bytes;
-    counters.bulk_copy_bytes = shared.any(&[Way::BulkLoad, Way::BulkStore]).bytes;
+    let bulk = [Way::BulkLoad, Way::BulkStore];
+    counters.bulk_copy_bytes = shared.any(&bulk).bytes + counters.remote.any(&bulk).bytes;
     (counters, rows)
 }

@@ -43,9 +43,13 @@ pub(crate) fn global(cx: &mut Context<'_>, pc: usize, mask: u32, addresses: &Lan
     }
 }
 
-/// Counts an access of `width` bytes a lane to the block's shared memory.
+/// Counts an access of `width` bytes a lane to shared memory, of the own block or another one of its cluster.
 #[inline(always)]
 pub(crate) fn shared(cx: &mut Context<'_>, pc: usize, mask: u32, addresses: &Lanes64, width: usize) {
+    let mask = if cx.shared.len() == 1 { mask } else { remote(cx, pc, mask, addresses, width) };
+    if mask == 0 {
+        return;
+    }
     let profile = cx.grid.launch.profile;
     let row = &mut cx.moved[pc].shared;
     if ask(row, mask, width) && profile {
@@ -53,6 +57,30 @@ pub(crate) fn shared(cx: &mut Context<'_>, pc: usize, mask: u32, addresses: &Lan
         row.moved += actual;
         row.ideal += ideal;
     }
+}
+
+/// Counts the lanes of `mask` that go to other blocks' shared memory, and returns the rest. No rules of banks are
+/// published for it.
+#[inline(never)]
+fn remote(cx: &mut Context<'_>, pc: usize, mask: u32, addresses: &Lanes64, width: usize) -> u32 {
+    let own = |lane: &usize| cx.named_place(addresses[*lane], width).is_none_or(|place| place.rank == cx.rank);
+    let here = lanes_of(mask).filter(own).fold(0, |mask, lane| mask | 1 << lane);
+    if here != mask {
+        ask(&mut cx.moved[pc].remote, mask & !here, width);
+    }
+    here
+}
+
+/// Counts `bytes` bytes that a bulk copy moves out of or into global memory.
+pub(crate) fn bulk_global(cx: &mut Context<'_>, pc: usize, bytes: usize) {
+    ask(&mut cx.moved[pc].global, 1, bytes);
+}
+
+/// Counts `bytes` bytes that a bulk copy moves out of or into the shared memory of the block of that rank.
+pub(crate) fn bulk_shared(cx: &mut Context<'_>, pc: usize, rank: usize, bytes: usize) {
+    let own = rank == cx.rank;
+    let row = &mut cx.moved[pc];
+    ask(if own { &mut row.shared } else { &mut row.remote }, 1, bytes);
 }
 
 /// Counts an access of `width` bytes a lane to local memory. Words of the same place lie side by side for

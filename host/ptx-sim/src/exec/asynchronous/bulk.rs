@@ -10,6 +10,7 @@ use crate::exec::lanes::lanes_of;
 use crate::exec::order::{Strong, Tag};
 use crate::exec::shadow::{Flight, FlightId};
 use crate::exec::shared;
+use crate::exec::traffic;
 use crate::exec::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::asynchronous::{Async, Way};
@@ -170,6 +171,7 @@ pub(super) fn copy(warp: &Warp, cx: &mut Context<'_>, active: u32, op: &Async) -
                 return Err(misaligned(cx, warp, warp.pc, lane, global, UNIT));
             }
             check_global(warp, cx, lane, global, bytes)?;
+            traffic::bulk_global(cx, warp.pc, bytes);
         }
         match way {
             Way::Prefetch => {}
@@ -224,6 +226,7 @@ pub(super) fn load(
     change: Option<(Atomic, Type)>,
 ) -> Result<(), Stopped> {
     check_barrier(warp, cx, lane, bar)?;
+    traffic::bulk_shared(cx, warp.pc, target.rank, bytes);
     let flight = begin(warp, cx, lane, "a bulk copy");
     begin_write(warp, cx, lane, &target, flight)?;
     let sender = Sender::of(warp, lane);
@@ -239,6 +242,7 @@ pub(super) fn store(
     (target, bytes): (Global, usize),
     change: Option<(Atomic, Type)>,
 ) -> Result<(), Stopped> {
+    traffic::bulk_shared(cx, warp.pc, source.rank, bytes);
     let flight = begin(warp, cx, lane, "a bulk store");
     begin_read(warp, cx, lane, &source, flight)?;
     let sender = Sender::of(warp, lane);

@@ -13,6 +13,7 @@ use crate::exec::hazards::found_by;
 use crate::exec::lanes::lanes_of;
 use crate::exec::order::Strong;
 use crate::exec::shared;
+use crate::exec::traffic;
 use crate::exec::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::asynchronous::{Async, Way};
@@ -193,9 +194,13 @@ pub(super) fn copy(warp: &Warp, cx: &mut Context<'_>, active: u32, op: &Async) -
         let tile = Tile { map, coords: at };
         let bytes = map.box_bytes() as usize;
         let global = Global::Tile(Box::new(tile));
+        // What lies outside of the tensor is not moved.
+        let mut inside = 0;
         for (_, address, len) in global.runs(bytes) {
             check_global(warp, cx, lane, address, len)?;
+            inside += len;
         }
+        traffic::bulk_global(cx, warp.pc, inside);
         let change = match reduce.map(|op| (op, reduced(op, map.element))) {
             None => None,
             Some((op, Some(ty))) => Some((op, ty)),
