@@ -79,6 +79,7 @@ pub(super) fn load(
     let width = usize::from(access.bytes) * regs.len as usize;
     let mut stage: Stage = [0; LANES * 32];
     let at = addresses(warp, addr);
+    warp.strong_reads += u32::from(access.order.strong);
     match access.space {
         Space::Global => global::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,
         Space::Shared | Space::Cluster => shared::load(warp, cx, mask, &at, Manner::of(access), width, &mut stage)?,

@@ -8,6 +8,7 @@ use super::context::{Context, Stopped};
 use super::float::{canonical32, flush32};
 use super::float16;
 use super::global::{Read, initialised, lookup, misaligned, out_of_bounds};
+use super::hazards::unread;
 use super::lanes::{LANES, lanes_of};
 use super::races::{self, Deed, Kind, Span, Strength};
 use super::shared;
@@ -83,6 +84,7 @@ pub(super) fn combine(op: Atomic, ty: Type, space: Space, [old, b, c]: [u64; 3])
 
 pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) -> Result<(), Stopped> {
     let Op::Atomic { op, ty, align, space, order, d, addr, b, c } = *op else { return Ok(()) };
+    warp.strong_reads += 1;
     let wide = ty.file() == File::W64;
     let operand = |reg: crate::ir::op::Reg, lane: usize| match () {
         () if reg.is_none() => 0,
@@ -201,6 +203,7 @@ fn in_global(
         return Err(out_of_bounds(cx, warp, warp.pc, lane, at, width));
     };
     initialised(cx, warp, warp.pc, lane, Read { found, offset, len: width })?;
+    unread(cx, warp, warp.pc, lane, at, width)?;
     let span = Span { found, offset, len: width, width, first: Some(lane), lanes: mask };
     let strength = Strength::of(&cx.grid.program.code[warp.pc].op);
     races::touch(warp, cx, warp.pc, span, Deed::Update, strength)?;

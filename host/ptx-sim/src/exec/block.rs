@@ -124,7 +124,9 @@ fn release(cx: &mut Context<'_>, warps: &mut [Warp], arrived: &mut [Vec<Arrival>
         let first = here.first().copied().or(early.first().map(|early| (early.warp, early.waiting)));
         let Some((first, like)) = first else { continue };
         let all = || here.iter().copied().chain(early.iter().map(|early| (early.warp, early.waiting)));
-        if let Some((index, other)) = all().find(|(_, other)| other.count != like.count) {
+        // Unchecked, the first to come says what the barrier is for.
+        let checked = cx.grid.launch.checks.sync;
+        if let Some((index, other)) = all().find(|(_, other)| checked && other.count != like.count) {
             let what = |count: Option<u32>| count.map_or("all threads".to_owned(), |count| format!("{count} threads"));
             let (one, two) = (what(like.count), what(other.count));
             let explanation = format!("warp {index} arrives at barrier {id} for {two}, warp {first} for {one}");
@@ -133,13 +135,13 @@ fn release(cx: &mut Context<'_>, warps: &mut [Warp], arrived: &mut [Vec<Arrival>
         // Reductions go with nothing but the same reduction.
         let reduces = |kind| !matches!(kind, BarrierKind::Sync | BarrierKind::Arrive);
         let mixed = |other: BarrierKind| other != like.kind && (reduces(other) || reduces(like.kind));
-        if let Some((index, other)) = all().find(|(_, other)| mixed(other.kind)) {
+        if let Some((index, other)) = all().find(|(_, other)| checked && mixed(other.kind)) {
             let explanation = format!("warp {index} and warp {first} use barrier {id} for different reductions");
             return Err(contradiction(cx, (&warps[index], other), (&warps[first], like), explanation));
         }
         let expected = like.count.map_or(live, |threads| threads as usize / 32);
         let present = here.len() + early.len();
-        if present > expected {
+        if checked && present > expected {
             let explanation = format!("{present} warps arrive at barrier {id}, which is for {expected}");
             let (last, other) = all().last().unwrap_or((first, like));
             return Err(contradiction(cx, (&warps[last], other), (&warps[first], like), explanation));

@@ -2,139 +2,22 @@
 
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, LANES, lanes_of};
-use super::warp::{Meeting, Warp};
+use super::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::op::{Op, Redux, Reg, Shuffle, Vote};
 
-/// Whether an operation can go on now, or another set of lanes runs first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
-    Open,
-    Shut,
-}
-
-fn lane_list(mask: u32) -> String {
-    let names: Vec<String> = lanes_of(mask).map(|lane| lane.to_string()).collect();
-    names.join(", ")
-}
-
-/// Lets a `.sync` operation pass when all lanes that its mask names are here.
+/// The operation of `active`, who call with the member mask `members`.
 #[inline(always)]
-pub(super) fn gate(warp: &mut Warp, cx: &Context<'_>, active: u32, mask: Reg) -> Result<(Gate, u32), Stopped> {
-    let values = warp.files.r32(mask);
-    let members = values[active.trailing_zeros() as usize & 31];
-    if members == ALL && active == ALL {
-        let uniform = values.iter().all(|value| *value == ALL);
-        if uniform {
-            return Ok((Gate::Open, members));
-        }
+pub(super) fn together(warp: &mut Warp, cx: &Context<'_>, active: u32, members: u32, op: &Op) -> Result<(), Stopped> {
+    match *op {
+        Op::Shuffle { .. } => shuffle(warp, cx, active, members, op)?,
+        Op::Vote { .. } => vote(warp, active, members, op),
+        Op::Match { .. } => matching(warp, active, members, op),
+        Op::Redux { .. } => redux(warp, active, members, op),
+        Op::Elect { d, p, .. } => elect(warp, active, members, d, p),
+        _ => {}
     }
-    slow_gate(warp, cx, active, members, mask)
-}
-
-#[inline(never)]
-fn slow_gate(warp: &mut Warp, cx: &Context<'_>, active: u32, members: u32, mask: Reg) -> Result<(Gate, u32), Stopped> {
-    let pc = warp.pc;
-    let values = *warp.files.r32(mask);
-    for lane in lanes_of(active) {
-        // Groups of lanes may each come with their own mask, as long as each is in its own.
-        if values[lane] >> lane & 1 == 0 {
-            let explanation =
-                format!("the thread calls with the member mask {:#010x}, which does not name it", values[lane]);
-            return Err(cx.fault(FaultKind::BadMask, pc, Who::lane(warp.index, lane), explanation));
-        }
-    }
-    if lanes_of(active).any(|lane| values[lane] != members) {
-        let explanation = "the threads of one set call with different member masks, which is not supported".to_owned();
-        return Err(cx.fault(FaultKind::BadMask, pc, Who::warp(warp.index), explanation));
-    }
-    let missing = members & warp.live & !active;
-    if missing == 0 {
-        return Ok((Gate::Open, members));
-    }
-    if missing & warp.mask != 0 {
-        let explanation = format!(
-            "the member mask {members:#010x} names lanes {} whose guard switches this instruction off",
-            lane_list(missing & warp.mask)
-        );
-        return Err(cx.fault(FaultKind::BadMask, pc, Who::warp(warp.index), explanation));
-    }
-    match warp.meet() {
-        Meeting::Here | Meeting::Switched => Ok((Gate::Shut, members)),
-        Meeting::Never => {
-            let explanation =
-                format!("lanes {}, named by the member mask {members:#010x}, never come", lane_list(missing));
-            Err(cx.fault(FaultKind::BadMask, pc, Who::warp(warp.index), explanation))
-        }
-    }
-}
-
-/// Lets an `.aligned` operation pass when all live lanes of the warp are here.
-#[inline(always)]
-pub(super) fn aligned_gate(warp: &mut Warp, cx: &Context<'_>, active: u32) -> Result<Gate, Stopped> {
-    if active == warp.live { Ok(Gate::Open) } else { slow_aligned_gate(warp, cx, active) }
-}
-
-#[inline(never)]
-fn slow_aligned_gate(warp: &mut Warp, cx: &Context<'_>, active: u32) -> Result<Gate, Stopped> {
-    let pc = warp.pc;
-    let missing = warp.live & !active;
-    let guarded = missing & warp.mask;
-    if guarded == 0 && warp.meet() != Meeting::Never {
-        return Ok(Gate::Shut);
-    }
-    if guarded == 0
-        && let Some(fault) = crossed_masks(warp, cx, active)
-    {
-        return Err(fault);
-    }
-    let why = if guarded != 0 { "have it switched off by its guard" } else { "are elsewhere" };
-    let explanation = format!(
-        "all threads of a warp have to execute this together; lanes {} are here, lanes {} {why}",
-        lane_list(active),
-        lane_list(missing)
-    );
-    Err(cx.fault(FaultKind::Divergence, pc, Who::warp(warp.index), explanation))
-}
-
-/// Lanes of this warp that wait for the running ones by a member mask: two sets wait for each other, and the
-/// mask that names lanes which stand elsewhere is the nearer cause.
-#[cold]
-fn crossed_masks(warp: &Warp, cx: &Context<'_>, active: u32) -> Option<Stopped> {
-    let (there, waiting) = warp.first_waiting()?;
-    let mask = match cx.grid.program.code[there].op {
-        Op::WarpSync { mask }
-        | Op::Shuffle { mask, .. }
-        | Op::Vote { mask, .. }
-        | Op::Match { mask, .. }
-        | Op::Redux { mask, .. }
-        | Op::Elect { mask, .. } => mask,
-        _ => return None,
-    };
-    let members = warp.files.r32(mask)[waiting.trailing_zeros() as usize & 31];
-    let missing = lane_list(members & active);
-    let explanation = format!("lanes {missing}, named by the member mask {members:#010x}, wait elsewhere for these");
-    let mut fault = cx.fault(FaultKind::BadMask, there, Who::warp(warp.index), explanation);
-    fault.other = Some(cx.party(warp.agent, active, warp.pc));
-    (members & active != 0).then_some(fault)
-}
-
-/// `bar.warp.sync`: lanes may wait at different places.
-pub(super) fn warp_sync(warp: &mut Warp, cx: &mut Context<'_>, active: u32, mask: Reg) -> Result<Gate, Stopped> {
-    let program = cx.grid.program;
-    let here = |pc: usize| matches!(program.code[pc].op, Op::WarpSync { .. });
-    let members = warp.files.r32(mask)[active.trailing_zeros() as usize & 31];
-    let elsewhere = warp.waiting_at(here);
-    if elsewhere != 0 && members & warp.live & !(active | elsewhere) == 0 {
-        warp.release(here);
-        cx.order.meet(warp.agent, members);
-        return Ok(Gate::Open);
-    }
-    let (gate, members) = gate(warp, cx, active, mask)?;
-    if gate == Gate::Open {
-        cx.order.meet(warp.agent, members);
-    }
-    Ok(gate)
+    Ok(())
 }
 
 /// The source lane of a shuffle, and whether it is in range.
@@ -185,7 +68,7 @@ pub(super) fn shuffle(warp: &mut Warp, cx: &Context<'_>, active: u32, members: u
     Ok(())
 }
 
-pub(super) fn vote(warp: &mut Warp, active: u32, members: u32, op: &Op) {
+fn vote(warp: &mut Warp, active: u32, members: u32, op: &Op) {
     let Op::Vote { op, d, p, negated, .. } = *op else { return };
     let predicate = warp.files.pred(p) ^ if negated { ALL } else { 0 };
     let voters = active & members;
@@ -199,7 +82,7 @@ pub(super) fn vote(warp: &mut Warp, active: u32, members: u32, op: &Op) {
     warp.files.put_pred(d, active, if answer { ALL } else { 0 });
 }
 
-pub(super) fn matching(warp: &mut Warp, active: u32, members: u32, op: &Op) {
+fn matching(warp: &mut Warp, active: u32, members: u32, op: &Op) {
     let Op::Match { all, wide, d, p, a, .. } = *op else { return };
     let value = |lane: usize| match wide {
         true => warp.files.r64(a)[lane],
@@ -220,7 +103,7 @@ pub(super) fn matching(warp: &mut Warp, active: u32, members: u32, op: &Op) {
     warp.files.put32(d, active, &out);
 }
 
-pub(super) fn redux(warp: &mut Warp, active: u32, members: u32, op: &Op) {
+fn redux(warp: &mut Warp, active: u32, members: u32, op: &Op) {
     let Op::Redux { op, d, a, .. } = *op else { return };
     let values = warp.files.r32(a);
     let taken = lanes_of(active & members).map(|lane| values[lane]);
@@ -237,7 +120,7 @@ pub(super) fn redux(warp: &mut Warp, active: u32, members: u32, op: &Op) {
     warp.files.put32(d, active, &[result; LANES]);
 }
 
-pub(super) fn elect(warp: &mut Warp, active: u32, members: u32, d: Reg, p: Reg) {
+fn elect(warp: &mut Warp, active: u32, members: u32, d: Reg, p: Reg) {
     let leader = (active & members).trailing_zeros();
     warp.files.put32(d, active, &[leader; LANES]);
     warp.files.put_pred(p, active, 1 << (leader & 31));

@@ -192,6 +192,7 @@ fn land(cx: &mut Context<'_>, copy: &mut Copy, lanes: u32, by: Option<Agent>) ->
         let tag = Tag::lane(event, if by.is_some() { 0 } else { lane });
         shadow.land(copy.targets[lane] as usize, bytes, tag);
     }
+    cx.flights.has_read(copy.flight, lanes);
     if copy.pending == 0 {
         cx.flights.end(copy.flight);
     }

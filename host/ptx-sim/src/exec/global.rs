@@ -2,6 +2,7 @@
 
 use super::context::{Context, Stopped, Who};
 use super::groups::{Group, in_groups};
+use super::hazards::unread;
 use super::lanes::{LANES, Lanes64, lanes_of};
 use super::races::{self, Deed, Kind, Span, Strength};
 use super::shared::Manner;
@@ -237,6 +238,7 @@ pub(crate) fn store(
         let (found, offset) = locate(warp, cx, group, width)?;
         let data = &stage[group.first() * width..][..group.len];
         let span = span(group, mask, (found, offset), width);
+        unread(cx, warp, warp.pc, group.first(), group.address, group.len)?;
         races::touch(warp, cx, warp.pc, span, Deed::Write(data), Strength::WEAK)?;
         found.write(offset, data);
         if let Some(races) = &cx.grid.races {
@@ -261,6 +263,7 @@ fn store_strong(
         let (found, offset) = locate(warp, cx, group, width)?;
         let data = &stage[lane * width..][..width];
         let strength = Strength::new(manner.order, manner.element);
+        unread(cx, warp, warp.pc, lane, addresses[lane], width)?;
         races::touch(warp, cx, warp.pc, span(group, mask, (found, offset), width), Deed::Write(data), strength)?;
         let element = usize::from(manner.element);
         for start in (0..width).step_by(element) {

@@ -3,7 +3,7 @@
 use super::asynchronous::MBARRIER;
 use super::context::{Context, Stopped, Who};
 use super::order::Agent;
-use super::shadow::{Conflict, Found, Other};
+use super::shadow::{Conflict, FlightId, Found, Other};
 use super::warp::Warp;
 use crate::fault::{FaultKind, Severity};
 use crate::ir::lower::SHARED_BASE;
@@ -122,4 +122,34 @@ pub(crate) fn remark(cx: &mut Context<'_>, warp: &Warp, pc: usize, lane: usize, 
             "two threads store the same value to one place of shared memory without an order: no harm".to_owned();
         fault
     });
+}
+
+/// A lane is about to write `len` bytes of global memory at `at`: no copy of its cluster may still be to read them.
+#[inline(always)]
+pub(crate) fn unread(
+    cx: &Context<'_>,
+    warp: &Warp,
+    pc: usize,
+    lane: usize,
+    at: u64,
+    len: usize,
+) -> Result<(), Stopped> {
+    if !cx.flights.read_global() || !cx.grid.launch.checks.asynchrony {
+        return Ok(());
+    }
+    match cx.flights.reader_of(at..at + len as u64) {
+        Some((id, reader)) => Err(overwritten(cx, warp, pc, Who::access(warp.index, lane, at, len), (id, reader))),
+        None => Ok(()),
+    }
+}
+
+#[cold]
+fn overwritten(cx: &Context<'_>, warp: &Warp, pc: usize, who: Who, (id, reader): (FlightId, u32)) -> Stopped {
+    let what = cx.flights.get(id).map_or("a copy", |flight| flight.what);
+    let whose = if cx.flights.get(id).is_some_and(|flight| flight.agent == warp.agent) { "this" } else { "another" };
+    let explanation =
+        format!("{what} that {whose} warp has sent and not waited for may still read these bytes of global memory");
+    let mut fault = cx.fault(FaultKind::CopyInFlight, pc, who, explanation);
+    fault.other = side(cx, Other::Flight(id, reader)).map(|side| cx.party(side.agent, side.lanes, side.pc));
+    fault
 }

@@ -46,6 +46,7 @@ pub(super) fn copy_async(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op:
         filled[lane] = wanted as u8;
     }
     copied(warp, cx, active, &from, &filled, width)?;
+    cx.flights.read_later(flight, active, &from, &filled.map(u32::from));
     traffic::copied_from_global(cx, warp.pc, &from, &filled);
     traffic::shared(cx, warp.pc, active, &to, width);
     let issue = Issue { mask: active, bytes, targets, sources: from, filled, pc: warp.pc, flight };

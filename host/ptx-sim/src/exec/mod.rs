@@ -13,6 +13,7 @@ mod count;
 mod float;
 mod float16;
 mod float_compare;
+mod gates;
 mod global;
 mod groups;
 mod half;

@@ -1,9 +1,10 @@
 //! The step loop: runs a warp until it has to wait.
 
 use super::asynchronous;
-use super::collective::{self, Gate};
+use super::collective;
 use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped, Who};
 use super::copies;
+use super::gates::{self, Gate};
 use super::lanes::{ALL, LANES};
 use super::special::special;
 use super::turns::{arrive, branch_table, left, too_long};
@@ -16,6 +17,8 @@ use crate::ir::types::Space;
 
 /// Operations after which a warp lets others run, for kernels that spin on each other's memory.
 const BUDGET: u64 = 1 << 20;
+/// Strong reads after which it does so: it may be waiting for another warp to write.
+const PATIENCE: u32 = 1 << 8;
 /// Joins between two turns of a diverged warp's other sets, for lanes that spin on each other.
 const ROTATION: u64 = 1 << 12;
 
@@ -92,6 +95,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
     let limit = cx.grid.launch.instruction_limit;
     let turn = (warp.steps + BUDGET).min(limit);
     let mut joins = 0_u64;
+    warp.strong_reads = 0;
     loop {
         let inst = &program.code[warp.pc];
         let active = active_lanes(warp, inst.guard.pred, inst.guard.negated);
@@ -113,7 +117,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
                     }
                 }
                 warp.pc += 1;
-                if warp.steps >= turn {
+                if warp.steps >= turn || warp.strong_reads >= PATIENCE {
                     if warp.steps >= limit {
                         return Err(too_long(warp, cx, limit));
                     }
@@ -176,7 +180,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
             }
             ref op => {
                 // Guarded off for every lane: nothing to do, and no address to look at.
-                if active == 0 || compute(warp, cx, active, op)? == Gate::Open {
+                if active == 0 || compute(warp, cx, active, op)? != Gate::Shut {
                     warp.pc += 1;
                 }
             }
@@ -291,17 +295,15 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::Store { access, regs, addr } => access::store(warp, cx, active, access, regs, addr)?,
         Op::Atomic { .. } => atomic::atomic(warp, cx, active, op)?,
         Op::AtomicPair(ref op) => atomic::atomic_pair(warp, cx, active, op)?,
-        Op::Shuffle { mask, .. } => {
-            let (gate, members) = collective::gate(warp, cx, active, mask)?;
-            if gate == Gate::Shut {
-                return Ok(gate);
-            }
-            collective::shuffle(warp, cx, active, members, op)?;
-        }
+        Op::Shuffle { mask, .. } => match gates::gate(warp, cx, active, mask)? {
+            (Gate::Open, members) => collective::shuffle(warp, cx, active, members, op)?,
+            (Gate::Apart, _) => return apart(warp, cx, active, op, mask),
+            (Gate::Shut, _) => return Ok(Gate::Shut),
+        },
         Op::Vote { mask, .. } | Op::Match { mask, .. } | Op::Redux { mask, .. } | Op::Elect { mask, .. } => {
             return group(warp, cx, active, op, mask);
         }
-        Op::WarpSync { mask } => return collective::warp_sync(warp, cx, active, mask),
+        Op::WarpSync { mask } => return gates::warp_sync(warp, cx, active, mask),
         Op::Matrix(ref op) => return matrix::matrix(warp, cx, active, op),
         Op::CopyAsync { .. } => issue::copy_async(warp, cx, active, op)?,
         Op::CopyCommit => cx.asynchronous.copies[warp.agent.at()].commit(active),
@@ -329,17 +331,22 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
 
 #[inline(never)]
 fn group(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op, mask: Reg) -> Result<Gate, Stopped> {
-    let (gate, members) = collective::gate(warp, cx, active, mask)?;
-    if gate == Gate::Open {
-        match *op {
-            Op::Vote { .. } => collective::vote(warp, active, members, op),
-            Op::Match { .. } => collective::matching(warp, active, members, op),
-            Op::Redux { .. } => collective::redux(warp, active, members, op),
-            Op::Elect { d, p, .. } => collective::elect(warp, active, members, d, p),
-            _ => {}
-        }
+    match gates::gate(warp, cx, active, mask)? {
+        (Gate::Open, members) => collective::together(warp, cx, active, members, op)?,
+        (Gate::Apart, _) => return apart(warp, cx, active, op, mask),
+        (Gate::Shut, _) => return Ok(Gate::Shut),
     }
-    Ok(gate)
+    Ok(Gate::Open)
+}
+
+/// Groups of lanes with their own member masks: each by itself.
+#[cold]
+#[inline(never)]
+fn apart(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op, mask: Reg) -> Result<Gate, Stopped> {
+    for (group, members) in gates::groups(active, *warp.files.r32(mask)) {
+        collective::together(warp, cx, group, members, op)?;
+    }
+    Ok(Gate::Open)
 }
 
 fn window(space: Space) -> u64 {

@@ -1,7 +1,7 @@
 //! Where a warp's turn ends or its lanes part many ways: branch tables, exits, barriers.
 
-use super::collective::{self, Gate};
 use super::context::{Context, Stopped, Who};
+use super::gates::{self, Gate};
 use super::lanes::{ALL, lanes_of};
 use super::matrix::check_exit;
 use super::warp::{Stop, Waiting, Warp};
@@ -77,10 +77,10 @@ pub(super) fn too_long(warp: &Warp, cx: &Context<'_>, limit: u64) -> Stopped {
 pub(super) fn arrive(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op) -> Result<bool, Stopped> {
     let Op::Barrier { kind, aligned, id, count, d, p, negated, .. } = *op else { return Ok(false) };
     // A warp arrives as a whole, also at the form that is not .aligned: its live lanes meet here first.
-    if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
+    if gates::aligned_gate(warp, cx, active)? == Gate::Shut {
         return Ok(false);
     }
-    if aligned && warp.live != warp.launched {
+    if aligned && warp.live != warp.launched && cx.grid.launch.checks.sync {
         let gone = warp.launched & !warp.live;
         let explanation =
             format!("all threads of a warp have to execute this; lanes {gone:#010x} (a mask) have exited");

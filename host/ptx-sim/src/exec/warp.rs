@@ -71,6 +71,8 @@ pub(crate) struct Warp {
     pub(crate) local_written: Vec<u64>,
     /// PTX operations executed so far.
     pub(crate) steps: u64,
+    /// Volatile, ordered and atomic reads in this turn.
+    pub(crate) strong_reads: u32,
     pub(crate) waiting: Option<Waiting>,
     /// What it last tested in vain, until a test succeeds.
     pub(crate) spin: Option<Spin>,
@@ -120,6 +122,7 @@ impl Warp {
         self.local_written.resize((program.local_bytes as usize).div_ceil(64) * 32, 0);
         self.steps = 0;
         self.waiting = None;
+        self.strong_reads = 0;
         self.parked.clear();
     }
 
@@ -221,19 +224,20 @@ impl Warp {
         Meeting::Never
     }
 
-    /// Lanes that wait at a place that `here` accepts, whichever it is, besides the running ones.
-    pub(crate) fn waiting_at(&self, here: impl Fn(usize) -> bool) -> u32 {
-        let sets = self.parked.iter().filter(|set| set.waits.is_some() && here(set.pc as usize));
-        sets.fold(0, |mask, set| mask | set.mask)
+    /// The sets that wait for other lanes: where, and which lanes.
+    pub(crate) fn waiting_sets(&self) -> impl Iterator<Item = (usize, u32)> {
+        let sets = self.parked.iter().filter(|set| set.waits.is_some());
+        sets.map(|set| (set.pc as usize, set.mask))
     }
 
-    /// Lets those lanes go on behind the place where they wait.
-    pub(crate) fn release(&mut self, here: impl Fn(usize) -> bool) {
-        for set in &mut self.parked {
-            if set.waits.is_some() && here(set.pc as usize) {
-                set.waits = None;
-                set.pc += 1;
-            }
+    /// Lets those lanes go on behind the place where they wait; what is left of their sets waits on.
+    pub(crate) fn release(&mut self, lanes: u32) {
+        let mut free = Vec::new();
+        for set in self.parked.iter_mut().filter(|set| set.waits.is_some() && set.mask & lanes != 0) {
+            free.push(Parked { pc: set.pc + 1, mask: set.mask & lanes, waits: None });
+            set.mask &= !lanes;
         }
+        self.parked.retain(|set| set.mask != 0);
+        self.parked.extend(free);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Sender;
-use crate::exec::collective::{Gate, aligned_gate};
 use crate::exec::context::{Context, Place, SHARED_WINDOW, Stopped, Who};
+use crate::exec::gates::{Gate, aligned_gate};
 use crate::exec::lanes::{LANES, lanes_of};
 use crate::exec::order::{Agent, Clock};
 use crate::exec::warp::{Stop, Warp};

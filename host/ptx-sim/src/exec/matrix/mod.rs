@@ -17,8 +17,8 @@ pub(crate) use group::{Warpgroups, check_end};
 pub(crate) use pending::{Pending, check_exit};
 pub(crate) use registers::{holds, set_registers, waits_for_registers};
 
-use super::collective::{self, Gate};
 use super::context::{Context, Stopped, Who};
+use super::gates::{self, Gate};
 use super::lanes::ALL;
 use super::warp::Warp;
 use crate::fault::FaultKind;
@@ -40,7 +40,7 @@ pub(super) fn matrix(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Ma
         pending::touch(warp, cx, watched)?;
         return Ok(Gate::Open);
     }
-    if collective::aligned_gate(warp, cx, active)? == Gate::Shut {
+    if gates::aligned_gate(warp, cx, active)? == Gate::Shut {
         return Ok(Gate::Shut);
     }
     needs_all(warp, cx)?;
