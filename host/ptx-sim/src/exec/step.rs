@@ -164,7 +164,7 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
             Op::Matrix(Matrix::Registers { count, more }) => {
                 if active == 0 {
                     warp.pc += 1;
-                } else if collective::aligned_gate(warp, cx, active)? == Gate::Open {
+                } else if gates::aligned_gate(warp, cx, active)? == Gate::Open {
                     if matrix::set_registers(warp, cx, count, more)? {
                         return Ok(Stop::Registers);
                     }
