@@ -289,7 +289,11 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
         Op::ToGeneric { space, d, a } => files.map1_64(active, d, a, |a| a.wrapping_add(window(space))),
         Op::FromGeneric { space, d, a } => files.map1_64(active, d, a, |a| a.wrapping_sub(window(space))),
         Op::IsSpace { space, d, a } => {
-            files.test2_64(active, [d, a, a], |a, _| access::space_of(a).0 == space);
+            let rank = cx.rank;
+            files.test2_64(active, [d, a, a], |a, _| match access::space_of(a) {
+                (Space::Shared, start) => asynchronous::in_window(space, rank, a - start),
+                (found, _) => found == space,
+            });
         }
         Op::Load { access, regs, addr } => access::load(warp, cx, active, access, regs, addr)?,
         Op::Store { access, regs, addr } => access::store(warp, cx, active, access, regs, addr)?,

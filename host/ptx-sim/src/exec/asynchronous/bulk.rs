@@ -8,13 +8,14 @@ use crate::exec::global::{lookup, misaligned, out_of_bounds};
 use crate::exec::hazards::found_by;
 use crate::exec::lanes::lanes_of;
 use crate::exec::order::{Strong, Tag};
+use crate::exec::races::{self, Deed, Span as RaceSpan, Strength};
 use crate::exec::shadow::{Flight, FlightId};
 use crate::exec::shared;
 use crate::exec::traffic;
 use crate::exec::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::asynchronous::{Async, Way};
-use crate::ir::op::{Atomic, Reg};
+use crate::ir::op::{Atomic, MemoryOrder, Reg};
 use crate::ir::types::Type;
 
 /// Bulk copies move multiples of this, between multiples of it.
@@ -141,16 +142,57 @@ pub(super) fn check_barrier(warp: &Warp, cx: &mut Context<'_>, lane: usize, bar:
     Ok(())
 }
 
-/// Refuses what no allocation holds, when the copy is issued.
-pub(super) fn check_global(
+/// What a copy will do to global memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Use<'d> {
+    /// Nothing that orders or races: a prefetch.
+    Look,
+    Read,
+    /// Stores these bytes.
+    Write(&'d [u8]),
+    /// Changes elements of so many bytes, each by one atomic operation.
+    Reduce(u8),
+}
+
+/// Refuses what no allocation holds, and notes the access for the search for races. Both when the copy is issued:
+/// it is ordered behind what its thread did before, and whoever goes on has to wait for it.
+pub(super) fn touch_global(
     warp: &Warp,
     cx: &mut Context<'_>,
     lane: usize,
-    address: u64,
-    len: usize,
+    (address, len): (u64, usize),
+    what: Use<'_>,
 ) -> Result<(), Stopped> {
-    if lookup(cx, warp.pc, address, len).is_none() {
+    let Some((found, offset)) = lookup(cx, warp.pc, address, len) else {
         return Err(out_of_bounds(cx, warp, warp.pc, lane, address, len));
+    };
+    let (deed, strength) = match what {
+        Use::Look => return Ok(()),
+        Use::Read => (Deed::Read, Strength::WEAK),
+        Use::Write(data) => (Deed::Write(data), Strength::WEAK),
+        Use::Reduce(bytes) => (Deed::Update, Strength::new(MemoryOrder::ATOMIC, bytes)),
+    };
+    let span = RaceSpan { found, offset, len, width: UNIT, first: None, lanes: 1 << lane };
+    races::touch(warp, cx, warp.pc, span, deed, strength)
+}
+
+/// Notes what a store out of shared memory will do to global memory.
+pub(super) fn touch_target(
+    warp: &Warp,
+    cx: &mut Context<'_>,
+    lane: usize,
+    source: &Span,
+    (target, bytes): (&Global, usize),
+    change: Option<(Atomic, Type)>,
+) -> Result<(), Stopped> {
+    let mut data = vec![0; bytes];
+    source.read(cx, &mut data);
+    for (start, address, len) in target.runs(bytes) {
+        let what = match change {
+            None => Use::Write(&data[start..start + len]),
+            Some((_, ty)) => Use::Reduce(ty.bytes() as u8),
+        };
+        touch_global(warp, cx, lane, (address, len), what)?;
     }
     Ok(())
 }
@@ -170,7 +212,9 @@ pub(super) fn copy(warp: &Warp, cx: &mut Context<'_>, active: u32, op: &Async) -
             if !global.is_multiple_of(UNIT as u64) {
                 return Err(misaligned(cx, warp, warp.pc, lane, global, UNIT));
             }
-            check_global(warp, cx, lane, global, bytes)?;
+            // Stores are noted once their source is known to be there.
+            let what = if matches!(way, Way::Prefetch | Way::ToGlobal) { Use::Look } else { Use::Read };
+            touch_global(warp, cx, lane, (global, bytes), what)?;
             traffic::bulk_global(cx, warp.pc, bytes);
         }
         match way {
@@ -245,6 +289,7 @@ pub(super) fn store(
     traffic::bulk_shared(cx, warp.pc, source.rank, bytes);
     let flight = begin(warp, cx, lane, "a bulk store");
     begin_read(warp, cx, lane, &source, flight)?;
+    touch_target(warp, cx, lane, &source, (&target, bytes), change)?;
     let sender = Sender::of(warp, lane);
     let group = groups::committed(cx, warp.agent, lane);
     let what = What::Store { group, source, target, data: Data::InShared, bytes, change };

@@ -23,6 +23,12 @@ pub(crate) fn rank_address(rank: usize, at: u64) -> u64 {
     (rank as u64 + 1) << RANK_SHIFT | (at & ((1 << RANK_SHIFT) - 1))
 }
 
+/// Whether the shared address `at` lies in the window of `space` for a thread of the block of rank `own`.
+pub(crate) fn in_window(space: Space, own: usize, at: u64) -> bool {
+    let named = at >> RANK_SHIFT;
+    space == Space::Cluster || (space == Space::Shared && (named == 0 || named == own as u64 + 1))
+}
+
 impl Context<'_> {
     /// Where `len` bytes lie whose address names a block.
     #[cold]
@@ -116,8 +122,11 @@ pub(crate) fn reach(warp: &Warp, cx: &mut Context<'_>, pc: usize, lane: usize, p
     }
     let warps = cx.grid.threads.div_ceil(32);
     let first = place.rank as u32 * warps;
-    let started = (first..first + warps)
-        .any(|other| (0..32).any(|past| cx.order.ordered(Agent(other), 1, 1 << past, warp.agent, lane as u32)));
+    // Whoever has waited at the cluster's barrier knows that all have come, even by relaxed arrivals.
+    let met = cx.asynchronous.cluster.passed[warp.agent.at()];
+    let started = met
+        || (first..first + warps)
+            .any(|other| (0..32).any(|past| cx.order.ordered(Agent(other), 1, 1 << past, warp.agent, lane as u32)));
     if !started && cx.grid.launch.checks.races {
         let explanation = format!(
             "nothing that this thread has waited for shows that block ({x}, {y}, {z}), whose shared memory this is, \
@@ -160,6 +169,8 @@ pub(super) struct ClusterBarrier {
     pub(super) generation: u64,
     /// By warp: the generation that it has arrived in.
     arrived: Vec<Option<u64>>,
+    /// By warp: whether it has waited for all others once.
+    passed: Vec<bool>,
     gone: Vec<bool>,
     /// What has been released in this generation, and what was in the last one.
     current: Clock,
@@ -171,6 +182,8 @@ impl ClusterBarrier {
         self.generation = 0;
         self.arrived.clear();
         self.arrived.resize(warps, None);
+        self.passed.clear();
+        self.passed.resize(warps, false);
         self.gone.clear();
         self.gone.resize(warps, false);
         self.current.clear();
@@ -252,6 +265,7 @@ pub(super) fn barrier(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &A
         }
         Some(_) => {
             cx.order.acquire(warp.agent, active, &state.cluster.completed);
+            state.cluster.passed[warp.agent.at()] = true;
             warp.at_cluster = None;
             warp.pc += 1;
             Ok(None)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::bulk::{check_global, load, own_block, store, targets};
+use super::bulk::{Use, load, own_block, store, targets, touch_global};
 use super::transfer::{From, Global, Span};
 use super::{Sender, place};
 use crate::exec::access::{addresses, space_of};
@@ -194,10 +194,11 @@ pub(super) fn copy(warp: &Warp, cx: &mut Context<'_>, active: u32, op: &Async) -
         let tile = Tile { map, coords: at };
         let bytes = map.box_bytes() as usize;
         let global = Global::Tile(Box::new(tile));
+        let what = if matches!(way, Way::Prefetch | Way::ToGlobal) { Use::Look } else { Use::Read };
         // What lies outside of the tensor is not moved.
         let mut inside = 0;
         for (_, address, len) in global.runs(bytes) {
-            check_global(warp, cx, lane, address, len)?;
+            touch_global(warp, cx, lane, (address, len), what)?;
             inside += len;
         }
         traffic::bulk_global(cx, warp.pc, inside);
@@ -275,6 +276,7 @@ fn replace_one(
         return Err(misaligned(cx, warp, warp.pc, lane, at, TENSOR_MAP_ALIGN as usize));
     }
     field.replace(&mut bytes, value).map_err(|error| wrong(cx, error))?;
+    touch_global(warp, cx, lane, (at, TENSOR_MAP_BYTES), Use::Write(&bytes))?;
     super::bulk::write_global(cx, Sender::of(warp, lane), at, &bytes, None)?;
     changed(warp, cx, lane, at, false);
     Ok(())
@@ -301,7 +303,7 @@ pub(super) fn publish(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &A
     if !to[lane].is_multiple_of(TENSOR_MAP_ALIGN) {
         return Err(misaligned(cx, warp, warp.pc, lane, to[lane], TENSOR_MAP_ALIGN as usize));
     }
-    check_global(warp, cx, lane, to[lane], TENSOR_MAP_BYTES)?;
+    touch_global(warp, cx, lane, (to[lane], TENSOR_MAP_BYTES), Use::Write(&bytes))?;
     super::bulk::write_global(cx, Sender::of(warp, lane), to[lane], &bytes, None)?;
     changed(warp, cx, lane, to[lane], true);
     Ok(true)

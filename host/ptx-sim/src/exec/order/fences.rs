@@ -68,11 +68,11 @@ impl Order {
         state.fences[which].released = released;
     }
 
-    /// What the last fences of `lanes` have released to other blocks, for an arrival that releases nothing by itself.
+    /// What the last fences of `lanes` have released in their cluster, for an arrival that releases nothing by itself.
     pub(crate) fn last_fence(&self, agent: Agent, lanes: u32) -> Clock {
         let mut clock = Clock::default();
         for lane in crate::exec::lanes::lanes_of(lanes) {
-            self.fenced(agent, lane, true).iter().for_each(|fenced| clock.join(fenced));
+            self.fenced(agent, lane, false).iter().for_each(|fenced| clock.join(fenced));
         }
         clock
     }
