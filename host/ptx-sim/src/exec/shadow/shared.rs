@@ -99,12 +99,28 @@ pub(crate) struct Shadow {
 /// Whether all tags lie below `floor`, and none of them is [`Tag::NONE`] if that is `wanted`.
 #[inline(always)]
 fn quiet(tags: &[Tag], floor: Tag, wanted: bool) -> bool {
-    let (mut most, mut least) = (0, u32::MAX);
-    for tag in tags {
-        most = most.max(tag.0);
-        least = least.min(tag.0);
+    // The top bit tells: of special tags their own, of others whether a subtraction wraps. Sums and ors become
+    // vector instructions on every processor; comparisons without a sign do not.
+    let (last, one) = (floor.0.wrapping_sub(1), u32::from(wanted));
+    let bad = tags.iter().fold(0, |bad, tag| bad | tag.0 | last.wrapping_sub(tag.0) | tag.0.wrapping_sub(one));
+    bad >> 31 == 0
+}
+
+/// Tags the bytes of all lanes, `width` of them for each.
+#[inline(always)]
+fn fill_each(tags: &mut [Tag], actor: &Actor, width: usize) {
+    #[inline(always)]
+    fn fixed<const WIDTH: usize>(tags: &mut [Tag], actor: &Actor) {
+        for (lane, tags) in tags.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate() {
+            *tags = [actor.lane(lane); WIDTH];
+        }
     }
-    most < floor.0 && (!wanted || least != 0)
+    match width {
+        4 => fixed::<4>(tags, actor),
+        8 => fixed::<8>(tags, actor),
+        16 => fixed::<16>(tags, actor),
+        _ => tags.chunks_exact_mut(width).enumerate().for_each(|(lane, tags)| tags.fill(actor.lane(lane))),
+    }
 }
 
 /// The runs of equal tags in `at..at + len`: where each begins and ends.
@@ -187,9 +203,7 @@ impl Shadow {
         let range = at..at + LANES * width;
         let clean = quiet(&self.writes[range.clone()], actor.floor, self.init);
         if clean && quiet(&self.reads[range.clone()], actor.floor, false) {
-            for (lane, tags) in self.reads[range].chunks_exact_mut(width).enumerate() {
-                tags.fill(actor.lane(lane));
-            }
+            fill_each(&mut self.reads[range], actor, width);
             return Ok(());
         }
         (0..LANES).try_for_each(|lane| self.read(order, actor, actor.lane(lane), at + lane * width, width))
@@ -278,9 +292,7 @@ impl Shadow {
             && quiet(&self.reads[range.clone()], actor.floor, false)
             && self.locked.is_empty();
         if clean {
-            for (lane, tags) in self.writes[range].chunks_exact_mut(width).enumerate() {
-                tags.fill(actor.lane(lane));
-            }
+            fill_each(&mut self.writes[range], actor, width);
         }
         clean
     }
