@@ -112,7 +112,7 @@ pub(crate) fn texts(folder: &Path) -> Vec<(String, String)> {
 }
 
 /// The folders of the corpus, in the order of the table.
-pub(crate) const FOLDERS: [&str; 7] = ["memory", "race", "init", "sync", "copy", "bulk", "launch"];
+pub(crate) const FOLDERS: [&str; 8] = ["memory", "race", "init", "sync", "copy", "bulk", "wgmma", "launch"];
 
 /// Every case of the corpus.
 pub(crate) fn all() -> Vec<Case> {
