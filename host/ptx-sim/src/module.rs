@@ -46,6 +46,8 @@ pub struct Global {
     pub align: u64,
     /// Its first bytes; what lies beyond them is zero, as the PTX ISA has it for variables.
     pub init: Vec<u8>,
+    /// Places in `init` to which the address of a variable is added, and its number among those of the module.
+    pub(crate) relocations: Vec<(usize, usize)>,
     /// Whether it lies in `.const` space.
     pub constant: bool,
 }
@@ -144,6 +146,15 @@ impl Module {
             memory.fill(address, global.size, &[0])?;
             memory.write(address, &global.init)?;
             addresses.push(address);
+        }
+        // Only now has every variable its address.
+        for (global, address) in self.globals().zip(&addresses) {
+            for (at, target) in &global.relocations {
+                let mut word = [0; 8];
+                word.copy_from_slice(&global.init[*at..*at + 8]);
+                let value = u64::from_le_bytes(word).wrapping_add(addresses[*target]);
+                memory.write(address + *at as u64, &value.to_le_bytes())?;
+            }
         }
         Ok(Instance { module: self.clone(), addresses })
     }

@@ -9,6 +9,18 @@ pub(crate) struct Text<'a> {
     pub(crate) files: Vec<(u32, &'a str)>,
     pub(crate) variables: Vec<Variable<'a>>,
     pub(crate) functions: Vec<Function<'a>>,
+    /// `.alias`: other names of functions, and what they stand for.
+    pub(crate) aliases: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Text<'a> {
+    /// The function that `name` stands for.
+    pub(crate) fn resolve<'n>(&self, name: &'n str) -> &'n str
+    where
+        'a: 'n,
+    {
+        self.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, function)| function)
+    }
 }
 
 /// A state space of a variable.
@@ -47,8 +59,8 @@ pub(crate) enum Literal<'a> {
     Integer(i128),
     Float32(u32),
     Float64(u64),
-    /// The address of a variable.
-    Symbol(&'a str),
+    /// The address of a variable and an offset in bytes.
+    Symbol(&'a str, i64),
 }
 
 /// An `.entry` or a `.func`.
@@ -93,6 +105,10 @@ pub(crate) enum Statement<'a> {
     Scope(Vec<Statement<'a>>),
     /// `label: .branchtargets a, b, c;`
     BranchTargets(u32, Vec<&'a str>),
+    /// `label: .calltargets f, g;`
+    CallTargets(Vec<&'a str>),
+    /// `label: .callprototype (results) _ (params);`
+    CallPrototype(Vec<Formal<'a>>, Vec<Formal<'a>>),
 }
 
 /// One instruction.

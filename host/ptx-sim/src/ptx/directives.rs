@@ -1,6 +1,6 @@
 //! Directives: what stands outside of instructions.
 
-use super::ast::{Formal, Function, Literal, Operand, Registers, Space, Statement, Text, TypeName, Variable};
+use super::ast::{Formal, Function, Registers, Space, Statement, Text, TypeName};
 use super::lexer::Token;
 use super::parser::Parser;
 use super::{Error, Result};
@@ -59,6 +59,13 @@ impl<'a> Parser<'a> {
             ".file" => text.files.push(self.file_directive()?),
             ".section" => self.skip_section()?,
             ".pragma" => self.pragma()?,
+            ".alias" => {
+                let alias = self.word("the new name of a function")?;
+                self.expect(b',')?;
+                let function = self.word("a function")?;
+                self.expect(b';')?;
+                text.aliases.push((alias, function));
+            }
             // Labels between debug sections.
             _ if self.eat(b':') => {}
             ".visible" | ".weak" | ".common" | ".extern" => {
@@ -102,6 +109,24 @@ impl<'a> Parser<'a> {
             }
             ".loc" => statements.push(self.location()?),
             ".pragma" => self.pragma()?,
+            ".calltargets" => {
+                let mut names = vec![self.word("a function")?];
+                while self.eat(b',') {
+                    names.push(self.word("a function")?);
+                }
+                self.expect(b';')?;
+                statements.push(Statement::CallTargets(names));
+            }
+            ".callprototype" => {
+                let results = if self.eat(b'(') { self.formals()? } else { Vec::new() };
+                self.word("the _ that stands for the function")?;
+                let params = if self.eat(b'(') { self.formals()? } else { Vec::new() };
+                if self.peek() == Token::Word(".noreturn") {
+                    self.advance();
+                }
+                self.expect(b';')?;
+                statements.push(Statement::CallPrototype(results, params));
+            }
             ".branchtargets" => {
                 let mut labels = vec![self.word("a label")?];
                 while self.eat(b',') {
@@ -136,7 +161,7 @@ impl<'a> Parser<'a> {
         Ok((name, count))
     }
 
-    fn element(&mut self) -> Result<TypeName<'a>> {
+    pub(super) fn element(&mut self) -> Result<TypeName<'a>> {
         match self.peek() {
             Token::Word(word) if word.starts_with('.') => {
                 self.advance();
@@ -144,125 +169,6 @@ impl<'a> Parser<'a> {
             }
             _ => self.fail("a type"),
         }
-    }
-
-    fn variables(
-        &mut self,
-        line: u32,
-        space: Space,
-        external: bool,
-        found: &mut dyn FnMut(Variable<'a>),
-    ) -> Result<()> {
-        let variable = self.variable(line, space, external)?;
-        let (element, vector, align) = (variable.element, variable.vector, variable.align);
-        found(variable);
-        while self.eat(b',') {
-            let mut next =
-                Variable { line, name: "", space, external, element, vector, dims: vec![], align, init: vec![] };
-            self.named_part(&mut next)?;
-            found(next);
-        }
-        self.expect(b';')
-    }
-
-    fn variable(&mut self, line: u32, space: Space, external: bool) -> Result<Variable<'a>> {
-        let mut variable =
-            Variable { line, name: "", space, external, element: "", vector: 1, dims: vec![], align: 0, init: vec![] };
-        let mut pointer = false;
-        loop {
-            match self.peek() {
-                Token::Word(".align") => {
-                    self.advance();
-                    let align = self.integer()?;
-                    if !align.is_power_of_two() || align > 4096 {
-                        return Err(Error::new(line, format!("{align} is no alignment")));
-                    }
-                    // Behind `.ptr` it is that of what the parameter points to.
-                    if !pointer {
-                        variable.align = align;
-                    }
-                }
-                Token::Word(".v2") => {
-                    self.advance();
-                    variable.vector = 2;
-                }
-                Token::Word(".v4") => {
-                    self.advance();
-                    variable.vector = 4;
-                }
-                // Attributes of a pointer parameter: they promise, they do not change anything.
-                Token::Word(".ptr") if !variable.element.is_empty() => {
-                    self.advance();
-                    pointer = true;
-                }
-                Token::Word(".global" | ".const" | ".shared" | ".local") if pointer => {
-                    self.advance();
-                }
-                Token::Word(word) if word.starts_with('.') && variable.element.is_empty() => {
-                    variable.element = self.element()?;
-                }
-                _ => break,
-            }
-        }
-        if variable.element.is_empty() {
-            return self.fail("a type");
-        }
-        self.named_part(&mut variable)?;
-        Ok(variable)
-    }
-
-    fn named_part(&mut self, variable: &mut Variable<'a>) -> Result<()> {
-        variable.name = self.word("a name")?;
-        if variable.name.starts_with('.') {
-            return Err(Error::new(self.line(), format!("{} is no name", variable.name)));
-        }
-        while self.eat(b'[') {
-            let open = self.peek() == Token::Sign(b']');
-            variable.dims.push(if open { 0 } else { self.integer()? });
-            self.expect(b']')?;
-        }
-        if self.eat(b'=') {
-            self.initialiser(&mut variable.init)?;
-        }
-        Ok(())
-    }
-
-    fn initialiser(&mut self, values: &mut Vec<Literal<'a>>) -> Result<()> {
-        // Nested braces only group: the values follow each other in memory.
-        let mut open = 0;
-        loop {
-            while self.eat(b'{') {
-                open += 1;
-            }
-            if self.peek() != Token::Sign(b'}') {
-                values.push(self.literal()?);
-            }
-            while open > 0 && self.eat(b'}') {
-                open -= 1;
-            }
-            if open == 0 {
-                return Ok(());
-            }
-            self.expect(b',')?;
-        }
-    }
-
-    fn literal(&mut self) -> Result<Literal<'a>> {
-        if let Token::Word(word) = self.peek() {
-            self.advance();
-            if word == "generic" && self.eat(b'(') {
-                let name = self.word("a variable")?;
-                self.expect(b')')?;
-                return Ok(Literal::Symbol(name));
-            }
-            return Ok(Literal::Symbol(word));
-        }
-        Ok(match self.number()? {
-            Operand::Integer(value) => Literal::Integer(value),
-            Operand::Float32(bits) => Literal::Float32(bits),
-            Operand::Float64(bits) => Literal::Float64(bits),
-            _ => return self.fail("a value"),
-        })
     }
 
     fn function(&mut self, line: u32, entry: bool) -> Result<Function<'a>> {

@@ -4,6 +4,7 @@ pub(crate) mod ast;
 mod directives;
 mod lexer;
 mod parser;
+mod variables;
 
 pub(crate) use parser::parse;
 

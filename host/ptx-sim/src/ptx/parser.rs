@@ -219,7 +219,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `+4`, `-4` or `+-4` after a name.
-    fn offset(&mut self) -> Result<Option<i64>> {
+    pub(super) fn offset(&mut self) -> Result<Option<i64>> {
         let mut negative = false;
         let mut signs = 0;
         while matches!(self.peek(), Token::Sign(b'+' | b'-')) {

@@ -16,36 +16,69 @@ const MAX_DEPTH: usize = 32;
 /// Inlining must not make a program of unbounded size.
 const MAX_CODE: usize = 1 << 19;
 
-impl<'a> Lowerer<'_, 'a> {
+impl<'t, 'a> Lowerer<'t, 'a> {
     pub(super) fn call(&mut self, mods: &mut Mods<'_>, operands: &[Operand<'a>]) -> Result<()> {
         mods.take("uni");
-        if self.guard != Guard::ALWAYS {
-            return mods.error("a call under a guard is not supported");
-        }
         let (results, rest) = match operands {
             [Operand::List(results), rest @ ..] => (&results[..], rest),
             _ => (&[][..], operands),
         };
-        let (Some(Operand::Name(name)), arguments) = (rest.first(), rest.get(1)) else {
-            return mods.error("the name of a function was expected; calls through pointers are not supported");
+        let Some(callee @ Operand::Name(name)) = rest.first() else {
+            return mods.error("the name of a function or a register was expected");
         };
-        let arguments = match arguments {
-            Some(Operand::List(arguments)) => &arguments[..],
-            Some(_) => return mods.error("arguments in parentheses were expected"),
-            None => &[][..],
+        let (arguments, behind) = match rest.get(1) {
+            Some(Operand::List(arguments)) => (&arguments[..], rest.get(2)),
+            behind => (&[][..], behind),
         };
-        let text = self.text;
-        let found = text.functions.iter().find(|function| function.name == *name && function.body.is_some());
-        let Some(function) = found.filter(|function| !function.entry) else {
-            return mods.error(format!("{name} has no body in this module"));
-        };
-        if self.calls.contains(name) || self.calls.len() >= MAX_DEPTH || self.code.len() > MAX_CODE {
-            return mods.error(format!("the call of {name} is recursive or too deep; calls are inlined"));
+        if rest.len() > 1 + usize::from(behind.is_some()) + usize::from(matches!(rest.get(1), Some(Operand::List(_)))) {
+            return mods.error("too many operands");
         }
-        self.inline(function, results, arguments)
+        let skip = self.open_guard();
+        match behind {
+            // With a list of targets, the callee is a pointer.
+            Some(list) => self.call_pointer(callee, results, arguments, list)?,
+            None if *name == "__assertfail" => self.emit(Op::Trap),
+            None => {
+                let function = self.callable(name)?;
+                self.inline(function, results, arguments)?;
+            }
+        }
+        self.close_guard(skip);
+        Ok(())
     }
 
-    fn inline(&mut self, function: &Function<'a>, results: &[Operand<'a>], arguments: &[Operand<'a>]) -> Result<()> {
+    /// The function `name`, which has to have a body here and must not be running already.
+    pub(super) fn callable(&self, name: &str) -> Result<&'t Function<'a>> {
+        let text = self.text;
+        let name = text.resolve(name);
+        let found = text.functions.iter().find(|function| function.name == name && function.body.is_some());
+        let Some(function) = found.filter(|function| !function.entry) else {
+            return self.error(format!("{name} is no function with a body in this module"));
+        };
+        if self.calls.contains(&name) {
+            return self.error(format!(
+                "{name} calls itself, maybe through others; calls are inlined, so recursion is refused"
+            ));
+        }
+        if self.calls.len() >= MAX_DEPTH || self.code.len() > MAX_CODE {
+            return self.error(format!("the call of {name} is too deep or the program too large; calls are inlined"));
+        }
+        Ok(function)
+    }
+
+    pub(super) fn inline(
+        &mut self,
+        function: &Function<'a>,
+        results: &[Operand<'a>],
+        arguments: &[Operand<'a>],
+    ) -> Result<()> {
+        if self.calls.contains(&function.name) {
+            let message = format!(
+                "{} may call itself through a pointer; calls are inlined, so recursion is refused",
+                function.name
+            );
+            return self.error(message);
+        }
         if function.results.len() != results.len() || function.params.len() != arguments.len() {
             return self.error(format!("{} takes another number of arguments or results", function.name));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::indirect::Callees;
 use super::scope::{Place, Scopes, Symbol};
 use super::variables::variable_bytes;
 use super::{Lowerer, SHARED_BASE};
@@ -60,6 +61,7 @@ pub(crate) fn lower_entry<'a>(
         labels: Vec::new(),
         label_lines: Vec::new(),
         tables: Vec::new(),
+        callees: Vec::new(),
         shared: HashMap::new(),
         shared_bytes: 0,
         local_bytes: 0,
@@ -148,6 +150,11 @@ impl<'a> Lowerer<'_, 'a> {
                     self.tables.push(Vec::new());
                     Symbol::Table(self.tables.len() as u32 - 1)
                 }
+                Some(Statement::CallTargets(names)) => self.callees_symbol(Callees::Targets(names.clone())),
+                Some(Statement::CallPrototype(results, params)) => {
+                    let (results, params) = (results.clone(), params.clone());
+                    self.callees_symbol(Callees::Prototype { results, params })
+                }
                 _ => Symbol::Label(self.new_label()),
             };
             if !self.scopes.define(name, symbol) {
@@ -169,6 +176,8 @@ impl<'a> Lowerer<'_, 'a> {
                         self.place_label(label);
                     }
                 }
+                // Known since the label before it.
+                Statement::CallTargets(..) | Statement::CallPrototype(..) => {}
                 Statement::BranchTargets(line, names) => {
                     self.line = *line;
                     self.branch_targets(last_label, names)?;
@@ -177,6 +186,11 @@ impl<'a> Lowerer<'_, 'a> {
         }
         self.scopes.leave();
         Ok(())
+    }
+
+    fn callees_symbol(&mut self, callees: Callees<'a>) -> Symbol {
+        self.callees.push(callees);
+        Symbol::Callees(self.callees.len() as u32 - 1)
     }
 
     fn branch_targets(&mut self, label: Option<&'a str>, names: &[&'a str]) -> Result<()> {

@@ -10,6 +10,7 @@ mod convert;
 mod float;
 mod function;
 mod hints;
+mod indirect;
 mod matrix;
 mod memory;
 mod mods;
@@ -66,6 +67,8 @@ struct Lowerer<'t, 'a> {
     labels: Vec<Option<u32>>,
     label_lines: Vec<u32>,
     tables: Vec<Vec<u32>>,
+    /// `.calltargets` and `.callprototype`.
+    callees: Vec<indirect::Callees<'a>>,
     shared: HashMap<*const ast::Variable<'a>, Place>,
     shared_bytes: u32,
     local_bytes: u32,

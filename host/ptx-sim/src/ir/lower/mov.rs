@@ -131,6 +131,9 @@ impl<'a> Lowerer<'_, 'a> {
         if name == "WARP_SZ" && offset == 0 && matches!(ty, Type::U32 | Type::S32 | Type::B32) {
             return Ok(self.constant32(32));
         }
+        if let Some(address) = self.function_address(name).filter(|_| offset == 0 && ty.bytes() == 8) {
+            return Ok(self.constant64(address, None));
+        }
         let Symbol::Place(place) = self.find(name)? else { return self.src(source, ty) };
         // The address in the variable's own state space.
         let file = ty.file();

@@ -28,6 +28,8 @@ pub(crate) enum Symbol {
     Label(u32),
     /// Index into the kernel's branch tables.
     Table(u32),
+    /// Index into the lists of what calls through pointers may mean.
+    Callees(u32),
 }
 
 #[derive(Debug, Default)]

@@ -29,16 +29,21 @@ pub(crate) fn variable_bytes(variable: &Variable<'_>) -> Result<(u64, u64)> {
 
 /// The module's `.global` and `.const` variables, and their numbers by name.
 pub(crate) fn global_layout<'a>(text: &Text<'a>) -> Result<(Vec<Global>, HashMap<&'a str, usize>)> {
+    let placed = || text.variables.iter().filter(|variable| variable.space != Space::Shared);
+    let numbers: HashMap<&'a str, usize> =
+        placed().enumerate().map(|(number, variable)| (variable.name, number)).collect();
     let mut globals = Vec::new();
-    let mut numbers = HashMap::new();
-    for variable in &text.variables {
-        if variable.space == Space::Shared {
-            continue;
-        }
+    for variable in placed() {
         let (mut size, align) = variable_bytes(variable)?;
-        let mut init = Vec::new();
+        let (mut init, mut relocations) = (Vec::new(), Vec::new());
         for literal in &variable.init {
-            push_literal(variable, literal, &mut init)?;
+            if let Literal::Symbol(name, offset) = *literal {
+                let target = address_in(text, variable, name, &numbers)?;
+                relocations.push((init.len(), target));
+                init.extend_from_slice(&offset.to_le_bytes());
+            } else {
+                push_literal(variable, literal, &mut init)?;
+            }
         }
         if size == 0 {
             size = init.len() as u64;
@@ -50,11 +55,26 @@ pub(crate) fn global_layout<'a>(text: &Text<'a>) -> Result<(Vec<Global>, HashMap
             let message = format!("{} is .extern: nothing defines it in this module", variable.name);
             return Err(Error::new(variable.line, message));
         }
-        numbers.insert(variable.name, globals.len());
         let constant = variable.space == Space::Const;
-        globals.push(Global { name: variable.name.to_owned(), size, align, init, constant });
+        globals.push(Global { name: variable.name.to_owned(), size, align, init, relocations, constant });
     }
     Ok((globals, numbers))
+}
+
+/// The number of the variable whose address is a first value of `variable`. Generic and own addresses of global
+/// and constant memory are the same here.
+fn address_in(text: &Text<'_>, variable: &Variable<'_>, name: &str, numbers: &HashMap<&str, usize>) -> Result<usize> {
+    let error = |message: String| Err(Error::new(variable.line, message));
+    if Type::parse(variable.element).is_none_or(|ty| ty.bytes() != 8 || ty.is_float()) {
+        return error(format!("the address of {name} needs a 64-bit integer type"));
+    }
+    if text.functions.iter().any(|function| function.name == name) {
+        return error(format!("{name} is a function; tables of functions are not supported, .calltargets is"));
+    }
+    match numbers.get(name) {
+        Some(number) => Ok(*number),
+        None => error(format!("{name} is no variable of .global or .const space")),
+    }
 }
 
 fn push_literal(variable: &Variable<'_>, literal: &Literal<'_>, bytes: &mut Vec<u8>) -> Result<()> {
@@ -66,9 +86,8 @@ fn push_literal(variable: &Variable<'_>, literal: &Literal<'_>, bytes: &mut Vec<
         Literal::Float32(bits) => u128::from(bits),
         Literal::Float64(bits) if ty == Type::F32 => u128::from((f64::from_bits(bits) as f32).to_bits()),
         Literal::Float64(bits) => u128::from(bits),
-        Literal::Symbol(name) => {
-            let message = format!("the address of {name} as a first value is not supported");
-            return Err(Error::new(variable.line, message));
+        Literal::Symbol(name, _) => {
+            return Err(Error::new(variable.line, format!("the address of {name} is no number")));
         }
     };
     bytes.extend_from_slice(&value.to_le_bytes()[..size]);
