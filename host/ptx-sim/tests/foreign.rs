@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use half::f16;
-use ptx_sim::{Launch, Memory, Module, Report, Severity, launch};
+use ptx_sim::{Launch, Memory, Module, Report, Severity, Swizzle, TensorElement, TensorMap, launch};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -27,54 +27,76 @@ fn cases() -> Vec<Case> {
     serde_json::from_str(&std::fs::read_to_string(folder().join("cases.json")).unwrap()).unwrap()
 }
 
-fn tensor(file: &str, name: &str) -> (Dtype, Vec<u8>) {
+fn tensor(file: &str, name: &str) -> (Dtype, Vec<u64>, Vec<u8>) {
     let bytes = std::fs::read(folder().join(file)).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let view = tensors.tensor(name).unwrap();
-    (view.dtype(), view.data().to_vec())
+    (view.dtype(), view.shape().iter().map(|side| *side as u64).collect(), view.data().to_vec())
 }
 
-/// `DTYPE[SHAPE]` in bytes.
-fn bytes_of(shape: &str) -> u64 {
-    let (dtype, dims) = shape.trim_end_matches(']').split_once('[').unwrap();
-    let element = match dtype {
-        "u8" | "i8" => 1,
-        "f16" => 2,
-        _ => 4,
+/// The type and the sides of `DTYPE[SHAPE]`.
+fn form(text: &str) -> (Dtype, Vec<u64>) {
+    let (name, dims) = text.trim_end_matches(']').split_once('[').unwrap();
+    let dtype = match name {
+        "F32" => Dtype::F32,
+        "F16" => Dtype::F16,
+        "I32" => Dtype::I32,
+        "U8" => Dtype::U8,
+        _ => panic!("{name} is no type of these tests"),
     };
-    dims.split(',').map(|dim| dim.parse::<u64>().unwrap()).product::<u64>() * element
+    (dtype, dims.split(',').map(|dim| dim.parse().unwrap()).collect())
 }
 
 /// A buffer that the kernel writes: address, bytes, and the file and tensor that it has to equal.
 struct Output {
     at: u64,
     len: u64,
-    expected: Option<(String, String)>,
+    expected: (String, String),
 }
 
-/// The value of an argument, which puts a buffer into `memory` where it names one.
+/// Puts the buffer of `spec` into `memory`; its address, type and sides.
+fn buffer(spec: &str, memory: &Memory, outputs: &mut Vec<Output>) -> (u64, Dtype, Vec<u64>) {
+    let (kind, rest) = spec.split_once(':').unwrap();
+    if kind == "in" {
+        let (file, name) = rest.split_once('#').unwrap();
+        let (dtype, shape, data) = tensor(file, name);
+        let at = memory.alloc(data.len() as u64).unwrap();
+        memory.write(at, &data).unwrap();
+        return (at, dtype, shape);
+    }
+    let (name, shape) = rest.split_once('=').unwrap_or(("", rest));
+    let (dtype, shape) = form(shape);
+    let len = shape.iter().product::<u64>() * dtype.bitsize() as u64 / 8;
+    let at = memory.alloc(len).unwrap();
+    if kind == "out" {
+        let (file, name) = name.split_once('.').unwrap();
+        outputs.push(Output { at, len, expected: (file.to_owned(), name.to_owned()) });
+    } else {
+        assert_eq!(kind, "scratch", "{spec}");
+    }
+    (at, dtype, shape)
+}
+
+/// The value of an argument, in the notation of the program `ptx-sim`.
 fn argument(spec: &str, memory: &Memory, outputs: &mut Vec<Output>) -> Vec<u8> {
     let (kind, rest) = spec.split_once(':').unwrap();
     match kind {
         "u32" => rest.parse::<u32>().unwrap().to_le_bytes().to_vec(),
         "u64" => rest.parse::<u64>().unwrap().to_le_bytes().to_vec(),
         "f32" => rest.parse::<f32>().unwrap().to_le_bytes().to_vec(),
-        "in" => {
-            let (file, name) = rest.split_once('#').unwrap();
-            let (_, data) = tensor(file, name);
-            let at = memory.alloc(data.len() as u64).unwrap();
-            memory.write(at, &data).unwrap();
-            at.to_le_bytes().to_vec()
+        "tmap" => {
+            let (of, settings) = rest.split_once(",box=").unwrap();
+            let (sides, swizzle) = settings.split_once(",swizzle=").unwrap();
+            assert_eq!(swizzle, "128", "{spec}");
+            let (at, dtype, shape) = buffer(of, memory, outputs);
+            assert_eq!(dtype, Dtype::F16, "{spec}");
+            // The innermost dimension comes first in a tensor map.
+            let dims: Vec<u64> = shape.into_iter().rev().collect();
+            let sides: Vec<u32> = sides.split('x').rev().map(|side| side.parse().unwrap()).collect();
+            let map = TensorMap::packed(TensorElement::F16, at, &dims, &sides).unwrap();
+            map.with_swizzle(Swizzle::B128).encode().unwrap().to_vec()
         }
-        "out" => {
-            let (name, shape) = rest.split_once('=').unwrap();
-            let len = bytes_of(shape);
-            let at = memory.alloc(len).unwrap();
-            let expected = name.split_once('.').map(|(file, name)| (file.to_owned(), name.to_owned()));
-            outputs.push(Output { at, len, expected });
-            at.to_le_bytes().to_vec()
-        }
-        _ => panic!("{spec}: this kind of argument is not known"),
+        _ => buffer(spec, memory, outputs).0.to_le_bytes().to_vec(),
     }
 }
 
@@ -106,8 +128,8 @@ fn run(case: &Case) -> Report {
     let report = launch(&instance, &memory, &request).unwrap_or_else(|fault| panic!("{name}: {fault}"));
     let mut compared = 0;
     for output in outputs {
-        let Some((file, tensor_name)) = output.expected else { continue };
-        let (dtype, expected) = tensor(&format!("data/{file}.safetensors"), &tensor_name);
+        let (file, tensor_name) = output.expected;
+        let (dtype, _, expected) = tensor(&format!("data/{file}.safetensors"), &tensor_name);
         let mut found = vec![0; output.len as usize];
         memory.read(output.at, &mut found).unwrap();
         if case.tolerance == 0.0 {

@@ -26,9 +26,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import triton_kernels
 
-DTYPES = {"f32": "F32", "f16": "F16", "i8": "I8", "i32": "I32"}
-
-
 def save_safetensors(path, tensors):
     """The format by hand: it is a length, a JSON header and the bytes."""
     header, blob = {}, b""
@@ -130,12 +127,12 @@ def main():
     def out(file, name, shape):
         return f"out:{file}.{name}={shape}"
 
-    vector = [at("vector_add", "x"), at("vector_add", "y"), out("vector_add", "z", "f32[3001]"), "u32:3001"]
-    soft = [at("softmax", "x"), out("softmax", "y", "f32[5,700]"), "u32:700"]
+    vector = [at("vector_add", "x"), at("vector_add", "y"), out("vector_add", "z", "F32[3001]"), "u32:3001"]
+    soft = [at("softmax", "x"), out("softmax", "y", "F32[5,700]"), "u32:700"]
     norm_in = [at("layer_norm", name) for name in ("x", "weight", "bias")]
-    norm = [*norm_in, out("layer_norm", "y", "f16[5,770]"), "u32:770", "f32:1e-5"]
+    norm = [*norm_in, out("layer_norm", "y", "F16[5,770]"), "u32:770", "f32:1e-5"]
     gemm_in = [at("int8_gemm", "a"), at("int8_gemm", "b")]
-    gemm = [*gemm_in, out("int8_gemm", "c", "i32[100,72]"), "u32:100", "u32:72", "u32:176"]
+    gemm = [*gemm_in, out("int8_gemm", "c", "I32[100,72]"), "u32:100", "u32:72", "u32:176"]
     for sm in (80, 90):
         file = f"nvcc_sm{sm}"
         case(file, "vector_add", [4, 1, 1], [128, 1, 1], 0, vector, 0)
@@ -171,7 +168,7 @@ def main():
     tiles = {"BM": 64, "BN": 64, "BK": 64}
     meta = compile_triton(ptx, "tma_gemm_device", 90, types, tiles, aligned, num_warps=4, num_stages=3)
     # Each block makes its descriptors in its own part of the scratch buffer.
-    scratch = [f"out:scratch=u8[{4 * meta.global_scratch_size}]", "u64:0"]
+    scratch = [f"scratch:U8[{4 * meta.global_scratch_size}]", "u64:0"]
     triton_case("tma_gemm_device", 90, meta, [2, 2, 1], gemm, 0, scratch)
     # C is stored through a descriptor with a pitch of its own rows, inputs are read past their ends as zeros.
     tensor = "tensordesc<fp16[64,64]>"
@@ -180,10 +177,10 @@ def main():
     args = []
     for name, rows, cols in (("a", 130, 136), ("b", 136, 72), ("c", 130, 72)):
         described = meta.tensordesc_meta["abc".index(name)]
-        box, swizzle = described["block_size"], described["swizzle"]
-        spec = at("f16_gemm", name) if name != "c" else out("f16_gemm", "c", "f16[130,72]")
-        # map:BOX:SWIZZLE:BUFFER is this file's own: a 128-byte tensor map of the buffer, by value.
-        args += [f"map:{box[0]}x{box[1]}:{swizzle}:{spec}"]
+        # The descriptor's code for swizzles: 0 is none, 1 to 3 are 32, 64 and 128 bytes.
+        box, swizzle = described["block_size"], [0, 32, 64, 128][described["swizzle"]]
+        spec = at("f16_gemm", name) if name != "c" else out("f16_gemm", "c", "F16[130,72]")
+        args += [f"tmap:{spec},box={box[0]}x{box[1]},swizzle={swizzle}"]
         args += [f"u32:{rows}", f"u32:{cols}", f"u64:{cols}", "u64:1"]
     triton_case("tma_gemm_host", 90, meta, [2, 3, 1], [*args, "u32:136"], 0)
     (HERE / "cases.json").write_text(json.dumps(cases, indent=1) + "\n")
