@@ -162,3 +162,22 @@ fn registers_without_a_value_are_named_with_the_reason() {
         assert!(error.message.contains(name) && error.message.contains(reason), "{error}");
     }
 }
+
+#[test]
+fn addresses_in_a_cluster_know_their_rank() {
+    // Without a cluster, a block is the only one of its own: rank 0.
+    let body = "griddepcontrol.wait;\nmov.u32 %r1, own;\nmapa.shared::cluster.u32 %r2, %r1, 0;\n\
+        getctarank.shared::cluster.u32 %r3, %r2;\nst.shared.u32 [%r1], 41;\nld.shared::cluster.u32 %r4, [%r2];\n\
+        add.u32 %r4, %r4, %r3;\nadd.u32 %r4, %r4, 1;\ngriddepcontrol.launch_dependents;\nst.global.u32 [%l0], %r4;";
+    let text = module(".shared .align 4 .u32 own;", ".param .u64 out", &format!("ld.param.u64 %l0, [out];\n{body}"));
+    let module = common::load(&text.replace(".target sm_80", ".target sm_90"));
+    let memory = ptx_sim::Memory::new();
+    let instance = module.instantiate(&memory).unwrap();
+    let out = memory.alloc(4).unwrap();
+    let params = out.to_le_bytes();
+    let request = ptx_sim::Launch::new(module.kernel("k").unwrap(), [1, 1, 1], [1, 1, 1], &params);
+    ptx_sim::launch(&instance, &memory, &request).unwrap_or_else(|fault| panic!("{fault}"));
+    let mut bytes = [0; 4];
+    memory.read(out, &mut bytes).unwrap();
+    assert_eq!(u32::from_le_bytes(bytes), 42);
+}

@@ -183,6 +183,8 @@ def main():
         args += [f"tmap:{spec},box={box[0]}x{box[1]},swizzle={swizzle}"]
         args += [f"u32:{rows}", f"u32:{cols}", f"u64:{cols}", "u64:1"]
     triton_case("tma_gemm_host", 90, meta, [2, 3, 1], [*args, "u32:136"], 0)
+    # Triton initialises an mbarrier and lets a copy use it without the fence that the PTX ISA asks for.
+    cases[-1]["finding"] = "fence.mbarrier_init"
     (HERE / "cases.json").write_text(json.dumps(cases, indent=1) + "\n")
 
 
