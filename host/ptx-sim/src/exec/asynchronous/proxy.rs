@@ -15,11 +15,14 @@ use crate::exec::warp::Warp;
 use crate::fault::{FaultKind, Severity};
 use crate::ir::asynchronous::ProxyFence;
 use crate::ir::lower::SHARED_BASE;
+use crate::ir::op::Op;
 
 /// The shadow agents of the warps that have executed fences.
 #[derive(Debug, Default)]
 pub(super) struct Proxies {
     of_async: HashMap<Agent, Agent>,
+    /// Those whose time stands for what a fencing warp knew of others: enough for bytes that `cp.async` brought.
+    of_readers: HashMap<Agent, Agent>,
     /// Those whose time stands for mbarrier inits behind `fence.mbarrier_init` only.
     of_inits: HashMap<Agent, Agent>,
     /// What a relaxed arrival at the cluster's barrier carries all the same: inits behind their fence.
@@ -29,6 +32,7 @@ pub(super) struct Proxies {
 impl Proxies {
     pub(super) fn clear(&mut self) {
         self.of_async.clear();
+        self.of_readers.clear();
         self.of_inits.clear();
         self.inits.clear();
     }
@@ -50,6 +54,7 @@ pub(super) fn fence(warp: &Warp, cx: &mut Context<'_>, active: u32, fence: Proxy
         ProxyFence::Async { .. } | ProxyFence::Other => return,
     };
     let mut clock = Clock::default();
+    let threads = cx.threads_agents();
     let order = &mut cx.order;
     let proxies = &mut cx.asynchronous.proxies;
     let table = if inits { &mut proxies.of_inits } else { &mut proxies.of_async };
@@ -61,6 +66,13 @@ pub(super) fn fence(warp: &Warp, cx: &mut Context<'_>, active: u32, fence: Proxy
     }
     if inits {
         proxies.inits.entry(warp.agent).or_default().join(&clock);
+    }
+    if !inits {
+        // Triton lets the readers fence, behind the barrier that follows the wait for cp.async; the document wants
+        // the fence on the way (PTX ISA 8.9.5), and there it is. Ordinary stores are held to their writer's fence.
+        let readers = &mut proxies.of_readers;
+        let known = order.known(warp.agent, active);
+        clock.join(&known.renamed(threads, |agent| *readers.entry(agent).or_insert_with(|| order.new_agent())));
     }
     order.acquire(warp.agent, active, &clock);
     // What follows is not behind this fence.
@@ -86,7 +98,10 @@ fn unseen(cx: &Context<'_>, by: Sender, at: Place, len: usize) -> Option<(usize,
             let lane = by.lane as u32;
             cx.order.ordered(*shadow, event.time, lanes, by.agent, lane)
         };
-        let fenced = cx.asynchronous.proxies.of_async.get(&event.agent).is_some_and(known);
+        let proxies = &cx.asynchronous.proxies;
+        let copied = matches!(cx.grid.program.code[event.pc as usize].op, Op::CopyAsync { .. });
+        let fenced = proxies.of_async.get(&event.agent).is_some_and(known)
+            || (copied && proxies.of_readers.get(&event.agent).is_some_and(known));
         (!fenced).then_some((byte, event.by, lanes, event.pc as usize))
     })
 }

@@ -62,6 +62,18 @@ impl Clock {
         }
     }
 
+    /// What is known of the first `agents`, each under another name.
+    pub(crate) fn renamed(&self, agents: u32, mut name: impl FnMut(Agent) -> Agent) -> Self {
+        let mut renamed = Self::default();
+        for (agent, time) in self.whole.iter().enumerate().take(agents as usize).filter(|(_, time)| **time > 0) {
+            renamed.learn_whole(name(Agent(agent as u32)), *time);
+        }
+        for (key, time) in self.single.iter().filter(|(key, _)| key / 32 < agents) {
+            renamed.learn_lanes(name(Agent(key / 32)), 1 << (key % 32), *time);
+        }
+        renamed
+    }
+
     /// Learns all that `other` knows.
     pub(crate) fn join(&mut self, other: &Self) {
         if self.whole.len() < other.whole.len() {

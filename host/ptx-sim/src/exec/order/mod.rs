@@ -149,6 +149,11 @@ impl Order {
         clock
     }
 
+    /// What `lanes` of `agent` know of everybody.
+    pub(crate) fn known(&self, agent: Agent, lanes: u32) -> Clock {
+        self.agents[agent.at()].known_to(lanes)
+    }
+
     /// What `clock` knows comes before all that `lanes` of `agent` do from now on.
     pub(crate) fn acquire(&mut self, agent: Agent, lanes: u32, clock: &Clock) {
         self.agents[agent.at()].learn(lanes, clock);
