@@ -57,6 +57,8 @@ struct Group {
     steps: VecDeque<Step>,
     base: u64,
     taken: [u64; WARPS],
+    /// Where its newest product is kept, while that is in flight.
+    newest: Option<usize>,
 }
 
 /// The warpgroups of a block.
@@ -112,6 +114,8 @@ impl Warpgroups {
         if product.left == 0 {
             self.products[slot] = None;
             self.free.push(slot);
+            let gone = self.groups.iter_mut().filter(|group| group.newest == Some(slot));
+            gone.for_each(|group| group.newest = None);
         }
     }
 }
@@ -182,6 +186,15 @@ pub(super) fn take(cx: &mut Context<'_>, warp: &Warp, arguments: [u64; 3]) -> Re
     Err(fault)
 }
 
+/// Takes over the lock of the newest product of the warpgroup of `warp` if that has the same operands: nobody can
+/// have written to them since, and they stay locked for the newer one. So a long chain costs one lock.
+pub(super) fn inherit(cx: &mut Context<'_>, warp: &Warp, chunks: &[Vec<u32>; 2]) -> Option<FlightId> {
+    let tensor = &mut cx.shared[cx.rank].tensor;
+    let newest = tensor.group(warp).newest?;
+    let product = tensor.product(newest).filter(|product| product.chunks == *chunks)?;
+    product.flight.take()
+}
+
 /// Keeps the product of the instruction that `warp` has just been the first to come to.
 pub(super) fn begin(cx: &mut Context<'_>, warp: &Warp, chunks: [Vec<u32>; 2]) -> usize {
     let tensor = &mut cx.shared[cx.rank].tensor;
@@ -189,7 +202,9 @@ pub(super) fn begin(cx: &mut Context<'_>, warp: &Warp, chunks: [Vec<u32>; 2]) ->
     let at = group.taken[warp.index as usize % WARPS].wrapping_sub(1 + group.base) as usize;
     let own = group.steps.get(at).is_some_and(|step| step.warp == warp.index && step.slot.is_none());
     let slot = tensor.keep(chunks, if own { WARPS } else { 1 });
-    if own && let Some(step) = tensor.group(warp).steps.get_mut(at) {
+    let group = tensor.group(warp);
+    group.newest = Some(slot);
+    if own && let Some(step) = group.steps.get_mut(at) {
         step.slot = Some(slot);
     }
     slot

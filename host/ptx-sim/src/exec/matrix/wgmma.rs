@@ -9,7 +9,7 @@ use crate::exec::context::{Context, Place, Stopped, Who};
 use crate::exec::hazards::found_by;
 use crate::exec::lanes::ALL;
 use crate::exec::order::{Strong, Tag};
-use crate::exec::shadow::Flight;
+use crate::exec::shadow::{Flight, FlightId};
 use crate::exec::shared;
 use crate::exec::warp::Warp;
 use crate::fault::FaultKind;
@@ -129,6 +129,9 @@ fn chunks(
 /// Checks that the operands may be read from now on, and locks them.
 fn lock(warp: &Warp, cx: &mut Context<'_>, chunks: [Vec<u32>; 2]) -> Result<usize, Stopped> {
     let (rank, pc) = (cx.rank, warp.pc);
+    if let Some(flight) = group::inherit(cx, warp, &chunks) {
+        return Ok(keep(warp, cx, chunks, flight));
+    }
     let mut ranges = Vec::with_capacity(64);
     chunks.iter().for_each(|chunks| merge(chunks, &mut ranges));
     for (at, len) in &ranges {
@@ -145,11 +148,16 @@ fn lock(warp: &Warp, cx: &mut Context<'_>, chunks: [Vec<u32>; 2]) -> Result<usiz
             return Err(found_by(cx, warp, pc, 0, rank, found, len));
         }
     }
+    Ok(keep(warp, cx, chunks, flight))
+}
+
+/// Keeps a product whose operands `flight` locks.
+fn keep(warp: &Warp, cx: &mut Context<'_>, chunks: [Vec<u32>; 2], flight: FlightId) -> usize {
     let slot = group::begin(cx, warp, chunks);
-    if let Some(product) = cx.shared[rank].tensor.product(slot) {
+    if let Some(product) = cx.shared[cx.rank].tensor.product(slot) {
         product.flight = Some(flight);
     }
-    Ok(slot)
+    slot
 }
 
 /// Adds ranges that cover `chunks`: neighbours, as they follow each other, become one.
