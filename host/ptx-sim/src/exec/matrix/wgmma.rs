@@ -134,19 +134,20 @@ fn lock(warp: &Warp, cx: &mut Context<'_>, chunks: [Vec<u32>; 2]) -> Result<usiz
     }
     let mut ranges = Vec::with_capacity(64);
     chunks.iter().for_each(|chunks| merge(chunks, &mut ranges));
-    for (at, len) in &ranges {
-        fenced(cx, Sender::of(warp, 0), Place { rank, at: *at }, *len)?;
-    }
     let agent = group::agent(cx, warp);
     let flight = cx.flights.begin(Flight { agent: warp.agent, lanes: ALL, pc: pc as u32, what: "a wgmma" });
     let actor = shared::actor(warp, cx, pc, rank, ALL, Strong::default());
     let memory = &mut cx.shared[rank];
     let event = memory.shadow.landing(&cx.order, (agent, 1), (warp.agent, ALL), pc);
     let tag = Tag::lane(event, 0);
-    for (at, len) in ranges {
+    for (at, len) in ranges.iter().copied() {
         if let Err(found) = memory.shadow.begin_read(&cx.order, &actor, tag, (at, len), flight) {
             return Err(found_by(cx, warp, pc, 0, rank, found, len));
         }
+    }
+    // A store that no barrier orders is a race whether it was fenced or not, so that comes first.
+    for (at, len) in ranges {
+        fenced(cx, Sender::of(warp, 0), Place { rank, at }, len)?;
     }
     Ok(keep(warp, cx, chunks, flight))
 }
