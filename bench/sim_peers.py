@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ptx-sim and the other ways to run a GPU kernel without a GPU, side by side in one run. Needs no GPU.
 
-usage: python3 bench/sim_peers.py [--venv DIR] [--rounds N] [--write]
+usage: python3 bench/sim_peers.py [--venv DIR] [--binary FILE] [--rounds N] [--write]
 
 Makes the Python environment of its peers on first use (sim_peers.txt, in target/peers) and goes on in it; builds
 the simulator's side (`cargo build --release -p outerscale-bench --bin sim_work`). Then, in turns, round by round:
@@ -42,14 +42,18 @@ def enter(venv):
     os.execve(python, [str(python), *sys.argv], os.environ | SWITCHES)
 
 
+def build():
+    """The path of the simulator's side, built from the sources as they are."""
+    subprocess.run(["cargo", "build", "--release", "-q", "-p", "outerscale-bench", "--bin", "sim_work"], cwd=ROOT, check=True)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "sim_work"
+
+
 class Ours:
     """The simulator's side: a process that does a piece of work a line."""
 
-    def __init__(self, threads=None):
-        subprocess.run(["cargo", "build", "--release", "-q", "-p", "outerscale-bench", "--bin", "sim_work"], cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    def __init__(self, binary, threads=None):
         env = os.environ | ({"RAYON_NUM_THREADS": str(threads)} if threads else {})
-        self.process = subprocess.Popen([target / "release" / "sim_work"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self.process = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
     def ask(self, *words):
         print(*words, file=self.process.stdin, flush=True)
@@ -74,27 +78,28 @@ def same(what, found, wanted):
         sys.exit(f"sim_peers.py: {what}: {int((found != wanted).sum())} of {wanted.size} elements differ: nothing was measured")
 
 
-def measure(rounds, folder):
+def measure(binary, rounds, folder):
     import numpy as np
     from sim_kernels import numba_quantize, triton_gemm, triton_quantize
 
-    ours, single = Ours(), Ours(threads=1)
+    ours, single = Ours(binary), Ours(binary, threads=1)
     g = np.random.default_rng(0)
     x = g.standard_normal((4096, COLS), dtype=np.float32)
     a, b = (g.integers(-127, 128, (EDGE, EDGE), dtype=np.int8) for _ in range(2))
-    for name, values in {"x": x, "a": a, "b": b}.items():
+    for name, values in {"a": a, "b": b}.items():
         values.tofile(folder / name)
-
-    def our_quantize(rows):
-        seconds = ours.ask("quantize", rows, COLS, folder / "x", folder / "q")[0]
-        return seconds, np.fromfile(folder / "q", dtype=np.int8).reshape(rows, COLS)
 
     scale = np.abs(x).max(1, keepdims=True) / np.float32(127)
     codes = np.rint(x / scale).astype(np.int8)
     sums = a.astype(np.int32) @ b.astype(np.int32).T
     few = x[:ROWS].copy()
-    few.tofile(folder / "few")
     times = {}
+
+    def our_quantize(rows):
+        x[:rows].tofile(folder / "x")
+        seconds = ours.ask("quantize", rows, COLS, folder / "x", folder / "q")[0]
+        same("our codes", np.fromfile(folder / "q", dtype=np.int8).reshape(rows, COLS), codes[:rows])
+        return seconds
 
     def took(what, seconds):
         times.setdefault(what, []).append(seconds)
@@ -102,9 +107,7 @@ def measure(rounds, folder):
     for _ in range(rounds):
         # Numba's simulator takes seconds, the others less than one: they are asked more often.
         for _ in range(5):
-            seconds = ours.ask("quantize", ROWS, COLS, folder / "few", folder / "q")[0]
-            same("our codes", np.fromfile(folder / "q", dtype=np.int8).reshape(ROWS, COLS), codes[:ROWS])
-            took("quantize", seconds)
+            took("quantize", our_quantize(ROWS))
             seconds, found = triton_quantize(few)
             same("Triton's codes", found, codes[:ROWS])
             took("triton quantize", seconds)
@@ -123,10 +126,7 @@ def measure(rounds, folder):
                 sys.exit(f"sim_peers.py: the sums of {kind} add up to {found}, not {total}")
             took(kind, seconds / macs)
         for rows in (64, 256, 1024, 4096):
-            x[:rows].tofile(folder / "part")
-            seconds = ours.ask("quantize", rows, COLS, folder / "part", folder / "q")[0]
-            same("our codes", np.fromfile(folder / "q", dtype=np.int8).reshape(rows, COLS), codes[:rows])
-            took(f"rows {rows}", seconds / (rows * COLS))
+            took(f"rows {rows}", our_quantize(rows) / (rows * COLS))
 
     median = {what: statistics.median(seconds) for what, seconds in times.items()}
     table = Table()
@@ -147,7 +147,7 @@ def measure(rounds, folder):
     size = 64 << 20
     for kind, how in (("touch_rows", "16 bytes a thread, side by side"), ("touch_bytes", "byte by byte, neighbours backwards")):
         # A process of its own for each: memory that was given back would hide what is taken next.
-        bytes_each = Ours(threads=1).ask("touch", HERE / "ptx" / f"{kind}.ptx", size)[0] / size
+        bytes_each = Ours(binary, threads=1).ask("touch", HERE / "ptx" / f"{kind}.ptx", size)[0] / size
         table.row(f"shadow of a buffer written {how}", f"{bytes_each:.2f} bytes a byte", "", "", "at most 12")
     import numba, torch, triton
 
@@ -161,12 +161,13 @@ def measure(rounds, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--venv", type=pathlib.Path, default=ROOT / "target" / "peers", help="the environment of the peers")
+    parser.add_argument("--binary", type=pathlib.Path, help="a sim_work that is built already")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="put the table into the simulator's README")
     args = parser.parse_args()
     enter(args.venv)
     with tempfile.TemporaryDirectory() as folder:
-        table = measure(args.rounds, pathlib.Path(folder))
+        table = measure(args.binary or build(), args.rounds, pathlib.Path(folder))
     print(table, end="")
     if args.write:
         path = ROOT / "host" / "ptx-sim" / "README.md"
