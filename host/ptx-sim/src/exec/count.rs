@@ -46,8 +46,8 @@ fn way(op: &Op) -> Option<Way> {
             Between::ToGlobal => Some(Way::BulkStore),
             Between::Prefetch => None,
         },
-        Op::Async(Async::StoreAsync { .. }) => Some(Way::Store),
-        Op::Async(Async::ReduceAsync { .. }) => Some(Way::Reduction),
+        Op::Async(Async::Store { .. }) => Some(Way::Store),
+        Op::Async(Async::Reduce { .. }) => Some(Way::Reduction),
         _ => None,
     }
 }

@@ -130,14 +130,14 @@ pub(crate) enum Async {
         read: bool,
     },
     /// `st.async`: values of `ty`, to another block's shared memory.
-    StoreAsync {
+    Store {
         ty: Type,
         addr: Addr,
         regs: List,
         bar: Reg,
     },
     /// `red.async`.
-    ReduceAsync {
+    Reduce {
         op: Atomic,
         ty: Type,
         addr: Addr,

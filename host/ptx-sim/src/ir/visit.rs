@@ -101,12 +101,12 @@ impl<F: FnMut(&mut Reg, File, Role)> Visitor<'_, F> {
                 self.read(W32, [blocks]);
                 self.list(*coords, W32, Role::Read);
             }
-            Async::StoreAsync { ty, addr, regs, bar } => {
+            Async::Store { ty, addr, regs, bar } => {
                 self.addr(addr);
                 self.read(W64, [bar]);
                 self.list(*regs, ty.file(), Role::Read);
             }
-            Async::ReduceAsync { ty, addr, b, bar, .. } => {
+            Async::Reduce { ty, addr, b, bar, .. } => {
                 self.addr(addr);
                 self.read(W64, [bar]);
                 self.read(ty.file(), [b]);

@@ -90,10 +90,10 @@ fn elements(tile: &Tile) -> Vec<Option<u64>> {
     let count: u32 = sides.iter().product();
     for number in 0..count {
         let (mut left, mut address, mut inside) = (number, map.address as i64, true);
-        for axis in 0..map.rank as usize {
+        for (axis, side) in sides.iter().enumerate().take(map.rank as usize) {
             let step = if axis == 0 { 1 } else { i64::from(map.element_strides[axis]) };
-            let at = i64::from(tile.coords[axis]) + i64::from(left % sides[axis]) * step;
-            left /= sides[axis];
+            let at = i64::from(tile.coords[axis]) + i64::from(left % side) * step;
+            left /= side;
             inside &= at >= 0 && at < map.dims[axis] as i64;
             let stride = if axis == 0 { i64::from(map.element.bytes()) } else { map.strides[axis - 1] as i64 };
             address += at * stride;

@@ -33,9 +33,9 @@ impl Tile {
             let mut left = number;
             let mut address = self.map.address as i128;
             let mut in_tensor = true;
-            for axis in 1..TENSOR_RANK {
-                let index = left % sides[axis];
-                left /= sides[axis];
+            for (axis, side) in sides.iter().enumerate().skip(1) {
+                let index = left % side;
+                left /= side;
                 let at = i64::from(self.coords[axis]) + i64::from(index) * i64::from(self.map.element_strides[axis]);
                 // Dimensions beyond the rank have one element, at coordinate 0.
                 if axis >= self.map.rank as usize {

@@ -299,15 +299,15 @@ pub(super) fn store(
 /// `st.async` and `red.async`.
 pub(super) fn send(warp: &Warp, cx: &mut Context<'_>, active: u32, op: &Async) -> Result<(), Stopped> {
     let (addr, bar, ty, change) = match *op {
-        Async::StoreAsync { addr, bar, ty, .. } => (addr, bar, ty, None),
-        Async::ReduceAsync { op, addr, bar, ty, .. } => (addr, bar, ty, Some((op, ty))),
+        Async::Store { addr, bar, ty, .. } => (addr, bar, ty, None),
+        Async::Reduce { op, addr, bar, ty, .. } => (addr, bar, ty, Some((op, ty))),
         _ => return Ok(()),
     };
     let regs: Vec<Reg> = match *op {
-        Async::StoreAsync { regs, .. } => {
+        Async::Store { regs, .. } => {
             cx.grid.program.pool[regs.start as usize..(regs.start + regs.len) as usize].to_vec()
         }
-        Async::ReduceAsync { b, .. } => vec![b],
+        Async::Reduce { b, .. } => vec![b],
         _ => Vec::new(),
     };
     let at = addresses(warp, addr);

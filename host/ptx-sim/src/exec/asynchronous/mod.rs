@@ -126,7 +126,7 @@ pub(crate) fn execute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &A
         | Async::PendingCount { .. } => objects::change(warp, cx, active, op)?,
         Async::BarrierWait { .. } => return objects::wait(warp, cx, active, op),
         Async::Bulk { .. } => bulk::copy(warp, cx, active, op)?,
-        Async::StoreAsync { .. } | Async::ReduceAsync { .. } => bulk::send(warp, cx, active, op)?,
+        Async::Store { .. } | Async::Reduce { .. } => bulk::send(warp, cx, active, op)?,
         Async::Tensor { .. } => tensor::copy(warp, cx, active, op)?,
         Async::TensorAcquire { .. } => tensor::acquire(warp, cx, active, op)?,
         Async::TensorReplace { .. } => tensor::replace(warp, cx, active, op)?,

@@ -91,7 +91,8 @@ impl Clock {
             let next = match (ours.peek(), theirs.peek()) {
                 (Some(one), Some(two)) if one.0 == two.0 => {
                     let both = (one.0, one.1.max(two.1));
-                    (ours.next(), theirs.next());
+                    ours.next();
+                    theirs.next();
                     both
                 }
                 (Some(one), Some(two)) if one.0 > two.0 => {

@@ -80,7 +80,7 @@ impl Flights {
     /// The operation will read `lens` bytes of global memory at `starts`, for each lane of `mask`: nobody may
     /// write them before.
     pub(crate) fn read_later(&mut self, id: FlightId, mask: u32, starts: &Lanes64, lens: &[u32; LANES]) {
-        let mut around = u64::MAX..0;
+        let mut around = std::ops::Range { start: u64::MAX, end: 0 };
         let mut reading = 0;
         for lane in lanes_of(mask).filter(|lane| lens[*lane] != 0) {
             reading |= 1 << lane;

@@ -133,7 +133,7 @@ impl<'a> Lowerer<'_, 'a> {
             let (op, ty) = self.bulk_reduction(Way::Between, mods)?;
             let b = self.src(&operands[1], ty)?;
             let bar = self.address64(&operands[2], Space::Cluster)?;
-            self.emit_async(Async::ReduceAsync { op, ty, addr, b, bar });
+            self.emit_async(Async::Reduce { op, ty, addr, b, bar });
             return Ok(());
         }
         let count = mods.maybe(&[("v2", 2), ("v4", 4)]).unwrap_or(1);
@@ -144,7 +144,7 @@ impl<'a> Lowerer<'_, 'a> {
         }
         let regs = self.src_list(&operands[1], ty, count)?;
         let bar = self.address64(&operands[2], Space::Cluster)?;
-        self.emit_async(Async::StoreAsync { ty, addr, regs, bar });
+        self.emit_async(Async::Store { ty, addr, regs, bar });
         Ok(())
     }
 }
