@@ -6,8 +6,8 @@ usage: python3 bench/sim_peers.py [--venv DIR] [--binary FILE] [--rounds N] [--w
 Makes the Python environment of its peers on first use (sim_peers.txt, in target/peers) and goes on in it; builds
 the simulator's side (`cargo build --release -p outerscale-bench --bin sim_work`). Then, in turns, round by round:
 
-- per-token quantize, x f32 [64, 1024]: ours with every check on, on all cores; the same kernel under Triton's
-  interpreter (TRITON_INTERPRET=1) and under Numba's CUDA simulator (NUMBA_ENABLE_CUDASIM=1), one process each;
+- per-token quantize of x f32, ours with every check on, on all cores: [1024, 1024] against the same kernel under
+  Triton's interpreter (TRITON_INTERPRET=1), [64, 1024] against Numba's CUDA simulator (NUMBA_ENABLE_CUDASIM=1);
 - int8 GEMM 256^3: ours; Triton's tl.dot in tiles of 64^3.
 
 Every result is compared element by element before its time counts. A figure is the median over the rounds; a
@@ -28,7 +28,7 @@ ROOT = HERE.parent
 MARKS = ("<!-- peers: python3 bench/sim_peers.py --write -->\n", "<!-- /peers -->")
 # Both are read when the packages are imported.
 SWITCHES = {"TRITON_INTERPRET": "1", "NUMBA_ENABLE_CUDASIM": "1"}
-ROWS, COLS, EDGE = 64, 1024, 256
+MANY, FEW, COLS, EDGE = 1024, 64, 1024, 256
 
 
 def enter(venv):
@@ -92,8 +92,8 @@ def measure(binary, rounds, folder):
     scale = np.abs(x).max(1, keepdims=True) / np.float32(127)
     codes = np.rint(x / scale).astype(np.int8)
     sums = a.astype(np.int32) @ b.astype(np.int32).T
-    few = x[:ROWS].copy()
-    times = {}
+    many, few = x[:MANY].copy(), x[:FEW].copy()
+    times, load = {}, os.getloadavg()[0]
 
     def our_quantize(rows):
         x[:rows].tofile(folder / "x")
@@ -105,21 +105,22 @@ def measure(binary, rounds, folder):
         times.setdefault(what, []).append(seconds)
 
     for _ in range(rounds):
-        # Numba's simulator takes seconds, the others less than one: they are asked more often.
+        # What takes seconds is asked once a round.
         for _ in range(5):
-            took("quantize", our_quantize(ROWS))
-            seconds, found = triton_quantize(few)
-            same("Triton's codes", found, codes[:ROWS])
-            took("triton quantize", seconds)
+            took("quantize many", our_quantize(MANY))
+            took("quantize few", our_quantize(FEW))
             seconds = ours.ask("gemm", EDGE, EDGE, EDGE, folder / "a", folder / "b", folder / "c")[0]
             same("our sums", np.fromfile(folder / "c", dtype=np.int32).reshape(EDGE, EDGE), sums)
             took("gemm", seconds)
             seconds, found = triton_gemm(a, b)
             same("Triton's sums", found, sums)
             took("triton gemm", seconds)
+        seconds, found = triton_quantize(many)
+        same("Triton's codes", found, codes[:MANY])
+        took("triton quantize many", seconds)
         seconds, found = numba_quantize(few)
-        same("Numba's codes", found, codes[:ROWS])
-        took("numba quantize", seconds)
+        same("Numba's codes", found, codes[:FEW])
+        took("numba quantize few", seconds)
         for kind, total in {"mma": 64 * 16 * 16384 * 32, "wgmma": 2048 * 32 * 32 * 384}.items():
             macs, seconds, found = single.ask("product", HERE / "ptx" / f"{kind}.ptx")
             if found != total:
@@ -132,9 +133,9 @@ def measure(binary, rounds, folder):
     table = Table()
     rate = lambda what, work, unit, scale: f"{work / median[what] / scale:.3g} {unit}"
     for peer, what, key, work, unit, scale, target in [
-        ("Triton's interpreter", "per-token quantize 64 x 1024", "quantize", ROWS * COLS, "M elements/s", 1e6, 100),
+        ("Triton's interpreter", "per-token quantize 1024 x 1024", "quantize many", MANY * COLS, "M elements/s", 1e6, 100),
         ("Triton's interpreter", "int8 GEMM 256^3 (its tl.dot on tiles of 64^3)", "gemm", EDGE**3, "M MAC/s", 1e6, 20),
-        ("Numba's simulator", "per-token quantize 64 x 1024", "quantize", ROWS * COLS, "M elements/s", 1e6, 4000),
+        ("Numba's simulator", "per-token quantize 64 x 1024", "quantize few", FEW * COLS, "M elements/s", 1e6, 4000),
     ]:
         theirs = f"{peer.split(chr(39))[0].lower()} {key}"
         ratio = median[theirs] / median[key]
@@ -154,7 +155,7 @@ def measure(binary, rounds, folder):
     versions = f"Triton {triton.__version__}, Numba {numba.__version__}, NumPy {np.__version__}, Python {platform.python_version()}"
     cores = len(os.sched_getaffinity(0))
     day = datetime.datetime.now(datetime.timezone.utc).date()
-    note = f"{day}, {cores} cores {platform.machine().replace('_', '-')}, {versions}; medians of {rounds} rounds. Ours has every check on."
+    note = f"{day}, {cores} cores {platform.machine().replace('_', '-')}, {versions}; medians of {rounds} rounds, load {load:.1f} at the start. Ours has every check on."
     return "\n".join(table.lines) + f"\n\n{note}\n"
 
 
