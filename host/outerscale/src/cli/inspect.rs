@@ -17,7 +17,7 @@ use outerscale::{
     registry::{self, Kernel},
     verify::{Options, verify},
 };
-use ptx_sim::Counters;
+use ptx_sim::{Counters, Traffic};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -91,12 +91,23 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
             let figures = [c.launches, c.warp_instructions, c.mma, c.barriers, c.divergent_branches];
             row.extend(figures.iter().map(u64::to_string));
             row.extend([c.global_bytes_read, c.global_bytes_written].iter().map(u64::to_string));
+            row.extend([c.global.total(), c.shared.total()].map(|traffic| excess(&traffic)));
             row
         });
-        let heading =
-            ["kernel", "launches", "instructions", "mma", "barriers", "divergent", "bytes read", "bytes written"];
-        text += &table(&heading, &[1, 2, 3, 4, 5, 6, 7], rows);
-        text.push('\n');
+        let heading = [
+            "kernel",
+            "launches",
+            "instructions",
+            "mma",
+            "barriers",
+            "divergent",
+            "bytes read",
+            "bytes written",
+            "sectors",
+            "wavefronts",
+        ];
+        text += &table(&heading, &[1, 2, 3, 4, 5, 6, 7, 8, 9], rows);
+        text += "\nSectors of global memory and wavefronts of shared memory, and how many of them better addresses would save.\n";
     }
     if sass {
         for (entry, code) in tools.sass(&lines)? {
@@ -107,6 +118,19 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
     let json =
         json!({"place": place_json(&gpu), "target": target.arch.sm(), "tools": tools.line(), "kernels": kernels});
     Ok(Done { output: Output { text, json }, right: true })
+}
+
+/// What requests came to, and how much of it is more than their lanes need.
+fn excess(traffic: &Traffic) -> String {
+    match traffic.excessive() {
+        0 => traffic.moved.to_string(),
+        excess => format!("{} (+{:.1} %)", traffic.moved, 100.0 * excess as f64 / traffic.ideal as f64),
+    }
+}
+
+/// The simulator's counts under Nsight Compute's names.
+fn metrics(counters: &Counters) -> Value {
+    counters.metrics().into_iter().map(|metric| (metric.name, Value::from(metric.value))).collect()
 }
 
 fn to_json(line: &Line, counters: Option<&Counters>) -> Value {
@@ -127,6 +151,7 @@ fn to_json(line: &Line, counters: Option<&Counters>) -> Value {
             "divergent_branches": c.divergent_branches, "global_bytes_read": c.global_bytes_read,
             "global_bytes_written": c.global_bytes_written, "shared_bytes_read": c.shared_bytes_read,
             "shared_bytes_written": c.shared_bytes_written, "atomics": c.atomics,
+            "metrics": metrics(c),
         })),
     })
 }

@@ -156,6 +156,9 @@ fn inspect_and_devices_report() {
     assert_eq!(report["kernels"][0]["kernel"], "pack_rows");
     assert!(report["kernels"][0]["blocks_per_multiprocessor"].as_u64().expect("a count") > 0);
     assert!(report["kernels"][0]["simulated"]["warp_instructions"].as_u64().expect("a count") > 0);
+    let metric = |name: &str| report["kernels"][0]["simulated"]["metrics"][name].as_u64().expect(name);
+    let sectors = "memory_l2_theoretical_sectors_global";
+    assert!(metric(sectors) >= metric(&format!("{sectors}_ideal")) && metric(&format!("{sectors}_ideal")) > 0);
     let devices = json(&outerscale(&["devices", "--json"]));
     assert_eq!(devices["driver"], "sim");
     assert!(devices["built_for"].as_array().expect("a list").contains(&Value::from("sm_80")));
