@@ -124,7 +124,10 @@ fn load_param(
     stage: &mut Stage,
 ) -> Result<(), Stopped> {
     let params = cx.grid.launch.params;
-    for lane in lanes_of(mask) {
+    let first = mask.trailing_zeros() as usize & 31;
+    // Parameters mostly have fixed places, the same for all lanes.
+    let uniform = at.iter().all(|address| *address == at[first]);
+    for lane in lanes_of(if uniform { 1 << first } else { mask }) {
         let start = at[lane] as usize;
         if !start.is_multiple_of(width) {
             return Err(misaligned(cx, warp, warp.pc, lane, at[lane], width));
@@ -135,6 +138,10 @@ fn load_param(
             return Err(cx.fault(FaultKind::OutOfBounds, warp.pc, who, explanation));
         };
         stage[lane * width..(lane + 1) * width].copy_from_slice(bytes);
+    }
+    if uniform {
+        stage.copy_within(first * width..(first + 1) * width, 0);
+        global::repeat(stage, width);
     }
     Ok(())
 }

@@ -5,7 +5,9 @@
 //! tagged with a set of events; sets are shared as well, and get their number from the same sequence. So a
 //! number below [`Events::floor`] says of a single access as of a set that it comes before everybody's next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
 
 use super::{Agent, Clock, Order};
 use crate::exec::lanes::lanes_of;
@@ -110,7 +112,7 @@ pub(crate) struct Events {
     /// Entry 0 stands for nothing.
     entries: Vec<Entry>,
     sets: Vec<Vec<Member>>,
-    unions: HashMap<(Tag, Tag), Tag>,
+    unions: FxHashMap<(Tag, Tag), Tag>,
     cache: Vec<u32>,
     /// For each agent the times at which it made events, and the first number of each: those not settled yet.
     open: Vec<VecDeque<(u32, u32)>>,
@@ -124,7 +126,7 @@ impl Default for Events {
         let mut events = Self {
             entries: Vec::new(),
             sets: Vec::new(),
-            unions: HashMap::new(),
+            unions: FxHashMap::default(),
             cache: vec![0; CACHE],
             open: Vec::new(),
             floor: Tag::NONE,

@@ -110,6 +110,20 @@ impl Run {
     }
 }
 
+/// The runs of a word that is a list without room for another one.
+#[inline(always)]
+pub(super) fn full_list(page: &Page, sector: usize, side: Side) -> Option<[Run; RUNS]> {
+    let word = page.sectors[sector][side as usize];
+    if word & KIND != LIST {
+        return None;
+    }
+    let mut runs = [Run { number: 0, start: 0, end: 1, lane: 0, log2: 0 }; RUNS];
+    for (run, word) in runs.iter_mut().zip(page.lists.get(word as u32)) {
+        *run = Run::unpack(*word)?;
+    }
+    Some(runs)
+}
+
 /// One word of a page, with what it leads to.
 pub(super) struct Cell<'p> {
     pub(super) page: &'p mut Page,

@@ -1,6 +1,6 @@
 //! One access against the words of a sector.
 
-use super::cells::{Cell, Run, Side, WHOLE};
+use super::cells::{self, Cell, Run, Side, WHOLE};
 use super::events::Event;
 use super::tracker::{Known, Tracker};
 use super::{Deed, Races, Strength};
@@ -76,6 +76,10 @@ impl Actor<'_> {
         };
         match deed {
             Deed::Read => {
+                if *writers == 0 && self.strength == Strength::WEAK && self.is_remembered(page, sector, run) {
+                    return true;
+                }
+                let [writers, readers] = &mut page.sectors[sector];
                 let fits = *readers == 0
                     || Run::unpack(*readers).is_some_and(|past| past.start >= run.start && past.end <= run.end);
                 let done = fits && before(*writers) && self.strength == Strength::WEAK && before(*readers);
@@ -94,6 +98,24 @@ impl Actor<'_> {
             }
             Deed::Write(_) | Deed::Update => false,
         }
+    }
+
+    /// Whether the sector's readers would stay as they are with one more: four of the same bytes, of several
+    /// other clusters, which nothing in this kernel can order. Operands that every block reads are mostly so.
+    #[inline(always)]
+    fn is_remembered(&self, page: &Page, sector: usize, run: Run) -> bool {
+        let Some(runs) = cells::full_list(page, sector, Side::Readers) else { return false };
+        if self.races.synchronises {
+            return false;
+        }
+        let (mut others, mut first, mut several) = (true, None, false);
+        for past in runs {
+            let Some(event) = self.races.events.get(past.number) else { return false };
+            let covers = past.start <= run.start && run.end <= past.end;
+            others &= covers && event.cluster != self.event.cluster;
+            several |= *first.get_or_insert(event.cluster) != event.cluster;
+        }
+        others && several
     }
 
     /// Holds the access against all that the sector's words tell, and notes it. `about` finds the place of a byte
@@ -187,8 +209,11 @@ impl Actor<'_> {
     /// Whether whoever races with `past` also races with this access, so that it need not be remembered.
     fn stands_for(&self, run: Run, past: Run) -> bool {
         let Some(event) = self.races.events.get(past.number) else { return true };
-        let strong = Strength::of(&self.program.code[event.pc as usize].op);
-        if self.strength.width != 0 && self.strength != strong {
+        // Without an instruction that orders them nothing of another cluster ever comes before.
+        if event.cluster != self.event.cluster && !self.races.synchronises {
+            return false;
+        }
+        if self.strength.width != 0 && self.strength != Strength::of(&self.program.code[event.pc as usize].op) {
             return false;
         }
         (past.start..past.end).all(|byte| {
