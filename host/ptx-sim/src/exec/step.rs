@@ -121,6 +121,8 @@ fn run_here(warp: &mut Warp, cx: &mut Context<'_>) -> Result<Stop, Stopped> {
                     if warp.steps >= limit {
                         return Err(too_long(warp, cx, limit));
                     }
+                    // Who it waits for may be another set of its own lanes.
+                    warp.rotate = warp.strong_reads >= PATIENCE;
                     return Ok(Stop::Budget);
                 }
             }
