@@ -2,7 +2,7 @@
 
 mod common;
 use common::Rig;
-use ptx_sim::{FaultKind, Schedule};
+use ptx_sim::{FaultKind, Schedule, Severity};
 
 #[test]
 fn an_overrun_names_the_line_the_thread_and_the_allocation() {
@@ -117,10 +117,14 @@ fn shared_memory_starts_as_poison_that_nobody_may_read() {
 #[test]
 fn a_barrier_that_not_all_lanes_reach_is_divergence() {
     let body = "setp.lt.u32 %p1, %r0, 16;\n@%p1 bra SKIP;\nbar.sync 0;\nSKIP:";
-    let fault = Rig::new("", body, 4).fault(1, 32);
-    // The other half goes around the barrier and exits.
-    assert_eq!((fault.kind, fault.ptx_line), (FaultKind::Divergence, 15), "{fault}");
-    assert!(fault.explanation.contains("exited"), "{fault}");
+    // The other half goes around the barrier and exits: it does not wait for them.
+    let report = Rig::new("", body, 4).report(1, 32).unwrap();
+    let note = &report.notes[0];
+    assert_eq!((note.kind, note.severity, note.ptx_line), (FaultKind::Divergence, Severity::Info, 15), "{note}");
+    assert!(note.explanation.contains("exited"), "{note}");
+    // There they wait for what the others never do.
+    let fault = Rig::new("", &format!("{body}\nbar.warp.sync -1;"), 4).fault(1, 32);
+    assert_eq!((fault.kind, fault.ptx_line), (FaultKind::BadMask, 17), "{fault}");
     // Without .aligned, the threads that are left are enough; and so are the threads of a partial last warp.
     Rig::new("", &body.replace("bar.sync", "barrier.sync"), 4).run(1, 32).unwrap();
     Rig::new("", "bar.sync 0;", 4).run(1, 40).unwrap();

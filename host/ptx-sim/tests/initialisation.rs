@@ -139,7 +139,8 @@ fn registers_read_before_they_are_written_are_named() {
         ("@!%p3 bra END;\nEND:", "%p3"),
         ("selp.u32 %r1, 1, 2, %p4;", "%p4"),
         ("and.pred %p1, %p5, %p5;", "%p5"),
-        ("shfl.sync.idx.b32 %r1, %r8, 0, 31, -1;", "%r8"),
+        ("shfl.sync.idx.b32 %r1, %r8, 0, 31, -1;\nadd.u32 %r2, %r1, 1;", "%r1"),
+        ("shfl.sync.idx.b32 %r1, %r0, %r8, 31, -1;", "%r8"),
         (".reg .f32 %sum;\nadd.f32 %sum, %sum, 0f3F800000;", "%sum"),
         // Moves hand on what they have; the read of the copy is what counts.
         ("mov.u32 %r1, %r2;\nmov.u32 %r3, %r1;\nadd.u32 %r4, %r3, 1;", "%r3"),
@@ -181,6 +182,19 @@ fn values_that_nobody_looks_at_may_stay_undefined() {
     let select = |p: &str| format!("setp.{p}.u32 %p1, %r0, 0;\nselp.u32 %r1, %r0, %r2, %p1;\nadd.u32 %r3, %r1, 1;");
     clean(&select("ge"));
     assert_eq!(undefined(&select("ne")), ("%r1".to_owned(), Some([0, 0, 0])));
+    // A shuffle hands on what its source lane has: one lane has a value for all, the others nothing.
+    let shuffle = |from: u32| {
+        format!(
+            "and.b32 %r9, %r0, 31;\nsetp.eq.u32 %p1, %r9, 5;\n@%p1 mov.u32 %r1, 7;\nshfl.sync.idx.b32 %r1|%p2, %r1, {from}, 31, -1;\n\
+             add.u32 %r2, %r1, 1;\n@%p2 add.u32 %r3, %r2, %r2;"
+        )
+    };
+    clean(&shuffle(5));
+    assert_eq!(undefined(&shuffle(6)), ("%r1".to_owned(), Some([0, 0, 0])));
+    // The lanes below the first get their own.
+    let up = "and.b32 %r9, %r0, 31;\nsetp.ne.u32 %p1, %r9, 0;\n@%p1 mov.u32 %r1, 7;\nshfl.sync.up.b32 %r2, %r1, 1, 0, -1;\n@%p1 mov.u32 %r3, %r2;";
+    assert_eq!(undefined(&format!("{up}\nadd.u32 %r4, %r2, 1;")), ("%r2".to_owned(), Some([0, 0, 0])));
+    clean(&format!("{up}\nsetp.gt.u32 %p1, %r9, 1;\n@%p1 add.u32 %r4, %r2, 1;"));
     // Overwritten before it is read.
     clean("mov.u32 %r1, %r2;\nmov.u32 %r1, 7;\nadd.u32 %r3, %r1, 1;");
 }

@@ -244,3 +244,24 @@ fn a_deadlock_says_how_many_have_arrived() {
     assert!(fault.explanation.contains("2 of 4 warps have arrived"), "{fault}");
     assert!(fault.explanation.contains("warp 0 has exited"), "{fault}");
 }
+
+#[test]
+fn threads_that_have_exited_count_as_arrived_at_a_barrier_of_all() {
+    // Each thread stores; all but the first ten return; these read what everybody has stored.
+    let body = |wait: &str| {
+        format!(
+            "st.shared.u32 [%r3], %r0;\nsetp.gt.u32 %p1, %r0, 9;\n@%p1 ret;\n{wait}\nsub.u32 %r4, 63, %r0;\nshl.b32 %r4, %r4, 2;\n\
+             add.u32 %r4, %r1, %r4;\nld.shared.u32 %r5, [%r4];\nmul.lo.u32 %r6, %r0, 3;\nshl.b32 %r6, %r6, 2;\n\
+             add.u32 %r6, %r1, %r6;\nld.shared.u32 %r7, [%r6];"
+        )
+    };
+    clean(&body("bar.sync 0;"), 64);
+    clean(&body("barrier.sync 0;"), 64);
+    // A barrier of the one warp that is left does not wait for the other one's exit.
+    let early = body("bar.sync 1, 32;");
+    assert!(rig(&early).run(1, 64).is_err(), "{early}");
+    // Nor does one of the warp; among its own lanes it does.
+    let near = body("bar.warp.sync -1;").replace("63, %r0", "31, %r0");
+    clean(&near, 32);
+    assert!(rig(&body("bar.warp.sync -1;")).run(1, 64).is_err());
+}

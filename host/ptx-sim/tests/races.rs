@@ -181,6 +181,9 @@ fn the_last_block_may_read_what_all_have_released() {
         ("", &format!("fence.acq_rel.gpu;\n{atom}"), "fence.sc.sys;"),
         ("", ordered, ""),
         ("", &ordered.replace("gpu", "sys"), ""),
+        // Every thread fences, they meet, and one takes the ticket.
+        (gpu, atom, gpu),
+        ("fence.sc.gpu;", &ordered.replace("acq_rel", "acquire"), ""),
     ] {
         let body = last_block(store, write, ticket, read);
         last_block_rig(&body).run(6, 64).unwrap_or_else(|fault| panic!("{fault}\n{ticket} {read}"));
@@ -194,8 +197,12 @@ fn the_last_block_may_read_what_all_have_released() {
         ("", &format!("{gpu}\n{atom}"), "membar.cta;"),
         ("", &ordered.replace("acq_rel", "acquire"), ""),
         ("", &ordered.replace("acq_rel", "release"), ""),
-        // A fence before the barrier releases the thread's own store only: the other threads' come after it.
-        (gpu, atom, gpu),
+        // All fence, but the reader does not, or not far enough.
+        (gpu, atom, ""),
+        (gpu, atom, "membar.cta;"),
+        ("membar.cta;", atom, gpu),
+        // The fence of one warp releases nothing that the other does.
+        ("setp.lt.u32 %p5, %r0, 32;\n@%p5 membar.gl;", atom, gpu),
     ] {
         let fault = last_block_rig(&last_block(store, write, ticket, read)).fault(6, 64);
         assert_eq!(fault.kind, FaultKind::GlobalRace, "{fault}\n{write} {ticket} {read}");

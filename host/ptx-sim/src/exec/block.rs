@@ -28,6 +28,7 @@ pub(crate) fn run_cluster(
     let mut order: Vec<usize> = (0..blocks * count).collect();
     let (mut round, mut idle) = (0_u64, 0);
     let mut arrived: Vec<[Vec<Arrival>; 16]> = (0..blocks).map(|_| Default::default()).collect();
+    let mut exited: Vec<Clock> = (0..blocks).map(|_| Clock::default()).collect();
     loop {
         arrange(&mut order, grid.launch.schedule, number, round);
         let (mut ran, mut tested) = (false, false);
@@ -54,6 +55,7 @@ pub(crate) fn run_cluster(
             if stop == Stop::Done {
                 let own = at / count * count..(at / count + 1) * count;
                 let (rank, agent) = (at / count, warp.agent);
+                exited[rank].join(&cx.order.release(agent, warp.launched));
                 let last = warps[own].iter().all(Warp::is_done);
                 asynchronous::leave_block(cx, rank, agent, last)?;
                 if last {
@@ -63,7 +65,8 @@ pub(crate) fn run_cluster(
         }
         for rank in 0..blocks {
             cx.turn_to(rank);
-            ran |= release(cx, &mut warps[rank * count..(rank + 1) * count], &mut arrived[rank])?;
+            let warps = &mut warps[rank * count..(rank + 1) * count];
+            ran |= release(cx, warps, &mut arrived[rank], &exited[rank])?;
         }
         if warps.iter().all(Warp::is_done) {
             return Ok(());
@@ -113,8 +116,14 @@ struct Arrival {
     clock: Clock,
 }
 
-/// Opens every barrier at which all have arrived; returns whether one was.
-fn release(cx: &mut Context<'_>, warps: &mut [Warp], arrived: &mut [Vec<Arrival>; 16]) -> Result<bool, Stopped> {
+/// Opens every barrier at which all have arrived; returns whether one was. `exited` is what the warps that are
+/// gone have done.
+fn release(
+    cx: &mut Context<'_>,
+    warps: &mut [Warp],
+    arrived: &mut [Vec<Arrival>; 16],
+    exited: &Clock,
+) -> Result<bool, Stopped> {
     let live = warps.iter().filter(|warp| !warp.is_done()).count();
     let mut any = false;
     for (id, early) in arrived.iter_mut().enumerate() {
@@ -154,9 +163,14 @@ fn release(cx: &mut Context<'_>, warps: &mut [Warp], arrived: &mut [Vec<Arrival>
         // What everybody who arrived has done comes before what those who waited do from now on.
         let mut clock = Clock::default();
         early.drain(..).for_each(|early| clock.join(&early.clock));
-        for (index, _) in &here {
-            clock.join(&cx.order.release(warps[*index].agent, warps[*index].live));
+        // Exited threads count as arrived (PTX ISA, "exit"): a barrier of all is released by the last exit too.
+        if like.count.is_none() {
+            clock.join(exited);
         }
+        for (index, _) in &here {
+            clock.join(&cx.order.release(warps[*index].agent, warps[*index].launched));
+        }
+        cx.order.share_fences(here.iter().map(|(index, _)| warps[*index].agent));
         for (index, _) in &here {
             cx.order.acquire(warps[*index].agent, warps[*index].live, &clock);
         }

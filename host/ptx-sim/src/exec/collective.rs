@@ -41,7 +41,7 @@ fn source(op: Shuffle, lane: u32, b: u32, c: u32) -> (u32, bool) {
 
 #[inline(always)]
 pub(super) fn shuffle(warp: &mut Warp, cx: &Context<'_>, active: u32, members: u32, op: &Op) -> Result<(), Stopped> {
-    let Op::Shuffle { op, d, p, a, b, c, .. } = *op else { return Ok(()) };
+    let Op::Shuffle { op, d, p, a, b, c, defined, .. } = *op else { return Ok(()) };
     let (values, b, c) = (*warp.files.r32(a), warp.files.r32(b), warp.files.r32(c));
     let mut out = [0; LANES];
     let mut valid = 0_u32;
@@ -62,6 +62,12 @@ pub(super) fn shuffle(warp: &mut Warp, cx: &Context<'_>, active: u32, members: u
                 "the thread reads from a lane that does not take part: the result is undefined".to_owned();
             return Err(cx.fault(FaultKind::Undefined, warp.pc, Who::lane(warp.index, lane), explanation));
         }
+    }
+    if !defined[1].is_none() {
+        let known = warp.files.pred(defined[0]);
+        let taken = |lane: usize| known >> source(op, lane as u32, b[lane], c[lane]).0 & 1;
+        let handed = lanes_of(active).fold(0, |all, lane| all | taken(lane) << lane);
+        warp.files.put_pred(defined[1], active, handed);
     }
     warp.files.put32(d, active, &out);
     warp.files.put_pred(p, active, valid);

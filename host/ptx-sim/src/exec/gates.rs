@@ -165,7 +165,8 @@ fn meet_apart(warp: &mut Warp, cx: &mut Context<'_>, active: u32, mask: Reg) -> 
         });
         let here = group | elsewhere;
         if here & members == here && members & warp.live & !here == 0 {
-            cx.order.meet(warp.agent, here);
+            // Those of the mask that have exited count as arrived.
+            cx.order.meet(warp.agent, here | members & warp.launched & !warp.live);
             warp.release(elsewhere);
             free |= group;
         }
@@ -179,7 +180,9 @@ fn meet_apart(warp: &mut Warp, cx: &mut Context<'_>, active: u32, mask: Reg) -> 
     }
     let (gate, _) = gate(warp, cx, active & !free, mask)?;
     if gate != Gate::Shut {
-        groups(active & !free, *warp.files.r32(mask)).for_each(|(group, _)| cx.order.meet(warp.agent, group));
+        for (group, members) in groups(active & !free, *warp.files.r32(mask)) {
+            cx.order.meet(warp.agent, group | members & warp.launched & !warp.live);
+        }
     }
     Ok(gate)
 }

@@ -5,7 +5,7 @@ use super::gates::{self, Gate};
 use super::lanes::{ALL, lanes_of};
 use super::matrix::check_exit;
 use super::warp::{Stop, Waiting, Warp};
-use crate::fault::FaultKind;
+use crate::fault::{FaultKind, Severity};
 use crate::ir::op::{Op, Reg};
 
 #[inline(never)]
@@ -74,17 +74,19 @@ pub(super) fn too_long(warp: &Warp, cx: &Context<'_>, limit: u64) -> Stopped {
 
 /// A warp arrives at a barrier; `true` if it waits there now.
 #[inline(never)]
-pub(super) fn arrive(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Op) -> Result<bool, Stopped> {
+pub(super) fn arrive(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Result<bool, Stopped> {
     let Op::Barrier { kind, aligned, id, count, d, p, negated, .. } = *op else { return Ok(false) };
     // A warp arrives as a whole, also at the form that is not .aligned: its live lanes meet here first.
     if gates::aligned_gate(warp, cx, active)? == Gate::Shut {
         return Ok(false);
     }
     if aligned && warp.live != warp.launched && cx.grid.launch.checks.sync {
+        // Barriers wait for threads that have not exited (PTX ISA, "bar"): early returns are common and work.
         let gone = warp.launched & !warp.live;
-        let explanation =
-            format!("all threads of a warp have to execute this; lanes {gone:#010x} (a mask) have exited");
-        return Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation));
+        cx.note((FaultKind::Divergence, warp.pc, warp.pc), Severity::Info, |cx| {
+            let explanation = format!("lanes {gone:#010x} (a mask) have exited: the barrier does not wait for them");
+            cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation)
+        });
     }
     let lane = active.trailing_zeros() as usize;
     let uniform = |reg: Reg| {

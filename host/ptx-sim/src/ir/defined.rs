@@ -5,7 +5,8 @@
 //! defined: false at the entry, set with every write, looked at before every read ([`Op::Defined`]).
 //!
 //! Moves hand an undefined value on and are no reads yet: compilers make them where paths meet or vectors are
-//! put together, for values that nobody looks at afterwards.
+//! put together, for values that nobody looks at afterwards. So do shuffles, lane by lane: where one lane has
+//! a value for all, the others have nothing in the register.
 
 use std::collections::HashMap;
 
@@ -34,7 +35,8 @@ fn uses(inst: &Inst, pool: &mut [Reg], numbering: &Numbering) -> (Vec<usize>, Ve
 
 /// Whether an operation only hands values on.
 fn moves(op: &Op) -> bool {
-    matches!(op, Op::Mov { .. } | Op::Pack { .. } | Op::Unpack { .. } | Op::Select { .. } | Op::PredMov { .. })
+    use Op::{Mov, Pack, PredMov, Select, Shuffle, Unpack};
+    matches!(op, Mov { .. } | Pack { .. } | Unpack { .. } | Select { .. } | PredMov { .. } | Shuffle { .. })
 }
 
 /// The code with its watching operations while it is put together.
@@ -103,8 +105,8 @@ impl Watch<'_> {
         let mut places = Vec::with_capacity(self.lowered.code.len());
         for at in 0..self.lowered.code.len() {
             places.push(self.code.len() as u32);
-            let inst = self.lowered.code[at];
-            self.watch(at, inst);
+            let mut inst = self.lowered.code[at];
+            self.watch(at, &mut inst);
             self.code.push(inst);
             self.origins.push(self.lowered.origins[at].clone());
         }
@@ -121,8 +123,8 @@ impl Watch<'_> {
     }
 
     /// What goes in front of `inst`. Its writes are noted before it runs: nothing comes in between.
-    fn watch(&mut self, at: usize, inst: Inst) {
-        let (mut reads, writes) = uses(&inst, &mut self.lowered.pool, &self.numbering);
+    fn watch(&mut self, at: usize, inst: &mut Inst) {
+        let (mut reads, writes) = uses(inst, &mut self.lowered.pool, &self.numbering);
         let guard = self.numbering.of(inst.guard.pred, File::Pred);
         if let Some(guard) = guard {
             // Every lane reads the guard, and only then knows whether it reads the rest.
@@ -131,6 +133,22 @@ impl Watch<'_> {
         if let Op::Select { d, a, b, p, wide } = inst.op {
             let file = if wide { File::W64 } else { File::W32 };
             return self.select(at, inst.guard, [d, a, b].map(|reg| self.numbering.of(reg, file)), p);
+        }
+        if let Op::Shuffle { d, p, a, b, c, mask, defined, .. } = &mut inst.op {
+            let [source, result] = [*a, *d].map(|reg| self.numbering.of(reg, File::W32));
+            let source = source.and_then(|number| self.defined.get(&number).copied());
+            let result = result.and_then(|number| self.defined.get(&number).copied());
+            if let (Some(source), Some(result)) = (source, result) {
+                *defined = [source, result];
+            }
+            let (p, others) = (*p, [*b, *c, *mask]);
+            let others = others.map(|reg| self.numbering.of(reg, File::W32));
+            others.into_iter().flatten().for_each(|number| self.check(at, number, inst.guard));
+            let fits = self.numbering.of(p, File::Pred).and_then(|number| self.defined.get(&number).copied());
+            for d in fits.into_iter().chain(result.filter(|_| source.is_none())) {
+                self.put(at, Op::PredConst { d, value: true }, inst.guard);
+            }
+            return;
         }
         if let Op::Matrix(Matrix::Asynchronous { product, regs, scale, .. }) = inst.op {
             let d = List { len: product.registers()[0] as u32, ..regs };

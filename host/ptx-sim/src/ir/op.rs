@@ -312,6 +312,8 @@ pub(crate) enum Op {
         b: Reg,
         c: Reg,
         mask: Reg,
+        /// Predicates: the lanes in which `a` is defined, and `d` after it; where that is watched.
+        defined: [Reg; 2],
     },
     /// `p` is the source; `d` a predicate, or a 32-bit register for `ballot`.
     Vote {

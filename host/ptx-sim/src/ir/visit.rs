@@ -293,10 +293,12 @@ pub(crate) fn visit(inst: &mut Inst, pool: &mut [Reg], found: impl FnMut(&mut Re
             v.read(Type::file(*ty), [b, c]);
             v.write(Type::file(*ty), d);
         }
-        Op::Shuffle { d, p, a, b, c, mask, .. } => {
+        Op::Shuffle { d, p, a, b, c, mask, defined: [source, result], .. } => {
             v.read(W32, [a, b, c, mask]);
+            v.read(Pred, [source]);
             v.write(W32, d);
             v.write(Pred, p);
+            v.write(Pred, result);
         }
         Op::Vote { op, d, p, mask, .. } => {
             v.read(Pred, [p]);

@@ -68,6 +68,36 @@ impl Order {
         state.fences[which].released = released;
     }
 
+    /// The `agents` meet at a barrier: from now on a strong write by one of them tells what the fences of any had
+    /// released, and what one has seen, the fences of all acquire. So a block may fence, meet and let one thread
+    /// raise the flag, as `fence.sc` allows (PTX ISA, "Fence-SC Order"); that of `fence.acq_rel` is no weaker on
+    /// any GPU.
+    pub(crate) fn share_fences(&mut self, agents: impl Iterator<Item = Agent> + Clone) {
+        let fences = |order: &Self, agent: Agent| {
+            let fences = &order.agents[agent.at()].fences[1];
+            fences.released.is_empty() && fences.seen.is_empty()
+        };
+        if agents.clone().all(|agent| fences(self, agent)) {
+            return;
+        }
+        for which in 0..2 {
+            let (mut released, mut seen) = (Clock::default(), Clock::default());
+            for agent in agents.clone() {
+                let state = &self.agents[agent.at()];
+                for (group, clock, time) in &state.fences[which].released {
+                    released.join(clock);
+                    released.learn_lanes(agent, *group, *time);
+                }
+                state.fences[which].seen.iter().for_each(|(_, clock)| seen.join(clock));
+            }
+            for agent in agents.clone() {
+                let fences = &mut self.agents[agent.at()].fences[which];
+                fences.released = vec![(u32::MAX, released.clone(), 0)];
+                fences.seen = vec![(u32::MAX, seen.clone())];
+            }
+        }
+    }
+
     /// What the last fences of `lanes` have released in their cluster, for an arrival that releases nothing by itself.
     pub(crate) fn last_fence(&self, agent: Agent, lanes: u32) -> Clock {
         let mut clock = Clock::default();

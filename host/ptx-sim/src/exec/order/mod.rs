@@ -159,7 +159,7 @@ impl Order {
         self.agents[agent.at()].learn(lanes, clock);
     }
 
-    /// `lanes` of `agent` meet and know of each other now, as at `bar.warp.sync`.
+    /// `lanes` of `agent` meet and know of each other now, as at `bar.warp.sync`; some of them may have exited.
     pub(crate) fn meet(&mut self, agent: Agent, lanes: u32) {
         let state = &mut self.agents[agent.at()];
         if lanes & state.live != state.live {
@@ -172,7 +172,7 @@ impl Order {
             }
         }
         let mut common = std::mem::take(&mut state.common);
-        state.stamp(agent, lanes & state.live, &mut common);
+        state.stamp(agent, lanes & state.launched, &mut common);
         state.common = common;
         state.time += 1;
     }

@@ -66,7 +66,7 @@ impl<'a> Lowerer<'_, 'a> {
         let a = self.src(&operands[1], Type::B32)?;
         let (b, c) = (self.src(&operands[2], Type::B32)?, self.src(&operands[3], Type::B32)?);
         let mask = self.src(&operands[4], Type::B32)?;
-        self.emit(Op::Shuffle { op, d, p, a, b, c, mask });
+        self.emit(Op::Shuffle { op, d, p, a, b, c, mask, defined: [Reg::NONE; 2] });
         Ok(())
     }
 
