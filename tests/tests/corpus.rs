@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "the simulator's test uses the rest")]
 #[path = "../../host/ptx-sim/tests/corpus/case.rs"]
 mod case;
+#[allow(dead_code, reason = "only its text is parsed here")]
 #[path = "../../host/ptx-sim/tests/corpus/formula.rs"]
 mod formula;
 
