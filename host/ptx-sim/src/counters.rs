@@ -57,6 +57,22 @@ impl Class {
             Self::Control => "control",
         }
     }
+
+    /// What belongs to it, in words.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Integer => "integers, predicates, moves",
+            Self::Float => "floating-point arithmetic",
+            Self::Convert => "conversions",
+            Self::Global => "accesses to global memory",
+            Self::Shared => "accesses to shared memory",
+            Self::Local => "local memory and parameters",
+            Self::Matrix => "matrix products",
+            Self::Sync => "barriers, fences, waits",
+            Self::Warp => "exchange in a warp",
+            Self::Control => "branches and exits",
+        }
+    }
 }
 
 /// What instructions asked of one kind of memory. Nsight Compute's terms.

@@ -33,13 +33,13 @@ pub enum FaultKind {
     OutOfBounds,
     /// An address that is not a multiple of the access's size.
     Misaligned,
-    /// Two warps touch a byte of shared memory in one barrier interval, one of them writing.
+    /// Two threads touch a byte of shared memory, unordered, one of them writing.
     SharedRace,
     /// Two threads touch a byte of global memory, unordered, one of them writing.
     GlobalRace,
     /// Bytes or a register are read that nobody has written.
     Uninitialised,
-    /// Bytes of shared memory are read or written while an asynchronous copy to them is in flight.
+    /// Bytes are touched that an asynchronous copy in flight writes, or written that it or a `wgmma` still reads.
     CopyInFlight,
     /// A fence between the generic and the asynchronous proxy is missing.
     Proxy,

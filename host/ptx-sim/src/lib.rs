@@ -11,6 +11,7 @@ mod exec;
 mod fault;
 mod ir;
 mod launch;
+mod limits;
 mod memory;
 mod metrics;
 mod module;

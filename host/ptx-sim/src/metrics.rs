@@ -61,7 +61,7 @@ impl Counters {
         ];
         for class in Class::ALL {
             let name = format!("ptx__inst_executed_{}", class.name());
-            out.push(metric(name, format!("PTX instructions of class {}", class.name()), self.class(class)));
+            out.push(metric(name, format!("PTX instructions: {}", class.what()), self.class(class)));
         }
         pipe(&mut out, "global", &WAYS, &self.global);
         let copy = self.global.way(Way::Copy);

@@ -12,6 +12,7 @@ use super::{
     state::State,
     status::{Answer, Code, Status, answer},
 };
+pub(super) use crate::limits::{MAX_BLOCK, MAX_GRID, THREADS_PER_BLOCK};
 
 /// Figures of one GPU, from NVIDIA's tables of compute capabilities and the data sheet of the model.
 #[derive(Debug)]
@@ -37,9 +38,6 @@ pub(super) struct Spec {
 pub(super) const SHARED_PER_BLOCK: u32 = 48 << 10;
 pub(super) const SHARED_RESERVED_PER_BLOCK: u32 = 1 << 10;
 pub(super) const REGISTERS_PER_MULTIPROCESSOR: u32 = 64 << 10;
-pub(super) const THREADS_PER_BLOCK: u32 = 1024;
-pub(super) const MAX_BLOCK: [u32; 3] = [1024, 1024, 64];
-pub(super) const MAX_GRID: [u32; 3] = [i32::MAX as u32, 65_535, 65_535];
 pub(super) const WARP: u32 = 32;
 
 /// CUDA 13.0, as `cuDriverGetVersion` has it.

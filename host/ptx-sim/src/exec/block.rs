@@ -237,15 +237,31 @@ fn deadlock(cx: &mut Context<'_>, warps: &[Warp], arrived: &[[Vec<Arrival>; 16]]
             None if warp.is_done() => None,
             None => waits_for_registers(cx, warp).or_else(|| asynchronous::waits_for(cx, warp)),
         };
-        match waits {
+        let state = match waits {
             Some((pc, what, detail)) => {
                 first = first.or(Some((pc, warp.index, rank)));
                 let line = cx.grid.program.origins[pc].line;
-                states.push(format!("warp {}{of} waits {what} (line {line}): {detail}", warp.index));
+                Some(format!("{what} (line {line}): {detail}"))
             }
-            None => states.push(format!("warp {}{of} has exited", warp.index)),
+            None => None,
+        };
+        // Warps that follow each other and wait for the same thing are told once.
+        match states.last_mut() {
+            Some((_, last, place, known)) if *place == of && *known == state => *last = warp.index,
+            _ => states.push((warp.index, warp.index, of, state)),
         }
     }
+    let words = |(first, last, of, state): &(u32, u32, String, Option<String>)| {
+        let (who, waits, has) = match first == last {
+            true => (format!("warp {first}"), "waits", "has"),
+            false => (format!("warps {first} to {last}"), "wait", "have"),
+        };
+        match state {
+            Some(state) => format!("{who}{of} {waits} {state}"),
+            None => format!("{who}{of} {has} exited"),
+        }
+    };
+    let states: Vec<String> = states.iter().map(words).collect();
     let (pc, warp, rank) = first.unwrap_or((0, 0, 0));
     cx.turn_to(rank);
     let explanation = format!("no warp can go on: {}", states.join("; "));

@@ -15,8 +15,21 @@ pub(super) enum Gate {
     Shut,
 }
 
-fn lane_list(mask: u32) -> String {
-    let names: Vec<String> = lanes_of(mask).map(|lane| lane.to_string()).collect();
+/// The lanes of a mask in words: `1, 3, 16 to 31`.
+pub(super) fn lane_list(mask: u32) -> String {
+    let mut names = Vec::new();
+    let mut rest = u64::from(mask);
+    while rest != 0 {
+        let first = rest.trailing_zeros();
+        let count = (rest >> first).trailing_ones();
+        rest &= !(((1_u64 << count) - 1) << first);
+        let last = first + count - 1;
+        match count {
+            1 => names.push(first.to_string()),
+            2 => names.push(format!("{first}, {last}")),
+            _ => names.push(format!("{first} to {last}")),
+        }
+    }
     names.join(", ")
 }
 
@@ -185,4 +198,23 @@ fn meet_apart(warp: &mut Warp, cx: &mut Context<'_>, active: u32, mask: Reg) -> 
         }
     }
     Ok(gate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lane_list;
+
+    #[test]
+    fn runs_of_lanes_are_named_by_their_ends() {
+        for (mask, words) in [
+            (0, ""),
+            (1, "0"),
+            (0b1101, "0, 2, 3"),
+            (0xFFFF_0000, "16 to 31"),
+            (0x8000_00F2, "1, 4 to 7, 31"),
+            (u32::MAX, "0 to 31"),
+        ] {
+            assert_eq!(lane_list(mask), words, "{mask:#x}");
+        }
+    }
 }

@@ -45,6 +45,7 @@ use rayon::prelude::*;
 use crate::fault::{Fault, FaultKind, Severity};
 use crate::ir::lower::SHARED_BASE;
 use crate::launch::{Launch, Report};
+use crate::limits::{MAX_BLOCK, MAX_GRID, MOST_SHARED, THREADS_PER_BLOCK};
 use crate::memory::Memory;
 use crate::module::Instance;
 use context::{Context, Grid, Stopped};
@@ -54,9 +55,6 @@ use races::Races;
 use selection::{Clusters, Selection};
 use step::Version;
 use warp::Warp;
-
-/// Threads of a block beyond this do not exist on any GPU.
-const MAX_THREADS: u64 = 1024;
 
 /// A worker's block state, which hands over what it has counted and found when it is dropped.
 struct Worker<'a> {
@@ -93,7 +91,7 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         races: launch.checks.races.then(|| Races::new(memory.next_launch(), program)),
         constants,
         shared_bytes,
-        threads: threads.min(MAX_THREADS) as u32,
+        threads: threads.min(u64::from(THREADS_PER_BLOCK)) as u32,
         cluster: launch.cluster,
     };
     let clusters = Clusters::new(&grid, check(&grid, threads)?);
@@ -162,8 +160,17 @@ fn check(grid: &Grid<'_>, threads: u64) -> Result<Selection, Stopped> {
     if let Err(what) = selection::check_cluster(grid) {
         return refuse(what);
     }
-    if threads > MAX_THREADS {
-        return refuse(format!("a block of {threads} threads; there can be {MAX_THREADS}"));
+    for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
+        if launch.grid[axis] > MAX_GRID[axis] {
+            return refuse(format!("a grid of {:?} blocks; along {name} there can be {}", launch.grid, MAX_GRID[axis]));
+        }
+        if launch.block[axis] > MAX_BLOCK[axis] {
+            let most = MAX_BLOCK[axis];
+            return refuse(format!("a block of {:?} threads; along {name} there can be {most}", launch.block));
+        }
+    }
+    if threads > u64::from(THREADS_PER_BLOCK) {
+        return refuse(format!("a block of {threads} threads; there can be {THREADS_PER_BLOCK}"));
     }
     if let Some(shape) = launch.kernel.required_threads()
         && shape != launch.block
@@ -180,8 +187,9 @@ fn check(grid: &Grid<'_>, threads: u64) -> Result<Selection, Stopped> {
     if given != wanted {
         return refuse(format!("{given} bytes of parameters; the kernel takes {wanted}"));
     }
-    if grid.shared_bytes > 1 << 20 {
-        return refuse(format!("{} bytes of shared memory; no GPU has that", grid.shared_bytes));
+    if grid.shared_bytes > MOST_SHARED as usize {
+        let bytes = grid.shared_bytes;
+        return refuse(format!("a block has {bytes} bytes of shared memory; no GPU has more than {MOST_SHARED}"));
     }
     let blocks = volume(launch.grid);
     Selection::new(launch.blocks, blocks).or_else(refuse)

@@ -84,7 +84,8 @@ pub(super) fn arrive(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op
         // Barriers wait for threads that have not exited (PTX ISA, "bar"): early returns are common and work.
         let gone = warp.launched & !warp.live;
         cx.note((FaultKind::Divergence, warp.pc, warp.pc), Severity::Info, |cx| {
-            let explanation = format!("lanes {gone:#010x} (a mask) have exited: the barrier does not wait for them");
+            let explanation =
+                format!("lanes {} have exited: the barrier does not wait for them", gates::lane_list(gone));
             cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation)
         });
     }

@@ -265,7 +265,8 @@ impl Memory {
 }
 
 fn describe(table: &Table, address: u64) -> String {
-    if address < FIRST_ADDRESS {
+    // Up to here null is nearer than any allocation: an index into a pointer that was never set.
+    if address < FIRST_ADDRESS / 2 {
         return "a null or near-null pointer".to_owned();
     }
     let inside = |region: &&Region| address >= region.base && address - region.base < region.bytes;

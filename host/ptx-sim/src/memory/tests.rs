@@ -38,6 +38,10 @@ fn a_byte_past_the_end_and_a_freed_allocation_are_errors_that_say_so() {
     assert!(matches!(memory.free(base), Err(MemoryError::NotABase { .. })));
     let error = memory.read(8, &mut out).unwrap_err().to_string();
     assert!(error.contains("near-null"), "{error}");
+    // An index that wrapped leads far in front of the first allocation.
+    let base = memory.alloc(10).unwrap();
+    let error = memory.read(base - (1 << 33), &mut out).unwrap_err().to_string();
+    assert!(error.contains("8589934592 bytes before the allocation of 10 bytes"), "{error}");
 }
 
 #[test]

@@ -29,6 +29,12 @@ fn space_of(word: &str) -> Option<Space> {
     })
 }
 
+/// What may follow `sm_`: the 64-bit architectures of ".target" in the PTX ISA.
+const ARCHITECTURES: [&str; 26] = [
+    "20", "30", "32", "35", "37", "50", "52", "53", "60", "61", "62", "70", "72", "75", "80", "86", "87", "88", "89",
+    "90", "100", "101", "103", "110", "120", "121",
+];
+
 impl<'a> Parser<'a> {
     pub(super) fn file(&mut self) -> Result<Text<'a>> {
         let mut text = Text { address_size: 32, ..Text::default() };
@@ -44,17 +50,40 @@ impl<'a> Parser<'a> {
         Ok(text)
     }
 
+    /// The version of the language, as `8.7`: what the next major one changes is not known.
+    fn version(&mut self) -> Result<()> {
+        let line = self.line();
+        match self.peek() {
+            Token::Float64(bits) if (1.0..10.0).contains(&f64::from_bits(bits)) => {
+                self.advance();
+                Ok(())
+            }
+            _ => Err(Error::new(line, "a version of PTX from 1.0 to 9.9 has to follow .version")),
+        }
+    }
+
+    fn target(&mut self) -> Result<&'a str> {
+        let line = self.line();
+        let target = self.word("a target")?;
+        let number = target.strip_prefix("sm_").map(|name| name.trim_end_matches(['a', 'f']));
+        if !number.is_some_and(|number| ARCHITECTURES.contains(&number)) {
+            return Err(Error::new(line, format!("{target} is no architecture that is known, as sm_80 or sm_90a")));
+        }
+        while self.eat(b',') {
+            let (line, option) = (self.line(), self.word("a target option")?);
+            if !matches!(option, "debug" | "texmode_unified" | "texmode_independent") {
+                return Err(Error::new(line, format!("the target option {option} is not supported")));
+            }
+        }
+        Ok(target)
+    }
+
     fn top_level(&mut self, text: &mut Text<'a>) -> Result<()> {
         let line = self.line();
         let word = self.word("a directive")?;
         match word {
-            ".version" => drop(self.advance()),
-            ".target" => {
-                text.target = self.word("a target")?;
-                while self.eat(b',') {
-                    self.word("a target option")?;
-                }
-            }
+            ".version" => self.version()?,
+            ".target" => text.target = self.target()?,
             ".address_size" => text.address_size = self.small_integer()?,
             ".file" => text.files.push(self.file_directive()?),
             ".section" => self.skip_section()?,

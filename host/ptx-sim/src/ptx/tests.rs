@@ -51,3 +51,20 @@ fn errors_count_lines_through_comments() {
     let error = parse(".version 8.0\n/* two\nlines */ .target sm_80 // and one\n\n?").unwrap_err();
     assert_eq!(error.line, 5);
 }
+
+#[test]
+fn versions_and_architectures_that_are_not_known_are_refused() {
+    let parsed = |version: &str, target: &str| {
+        parse(&format!(".version {version}\n.target {target}\n.address_size 64\n")).map(|text| text.target.to_owned())
+    };
+    for target in ["sm_75", "sm_80", "sm_90", "sm_90a", "sm_100f", "sm_120"] {
+        assert_eq!(parsed("8.7", &format!("{target}, debug")).unwrap(), target);
+    }
+    for target in ["sm_200", "sm_", "sm_9", "compute_80", "80", "sm_80, fast"] {
+        let error = parsed("8.0", target).unwrap_err();
+        assert_eq!(error.line, 2, "{target}");
+    }
+    for version in ["8", "banana", "10.0", "0.5", "\"8.0\""] {
+        assert_eq!(parsed(version, "sm_80").unwrap_err().line, 1, "{version}");
+    }
+}

@@ -103,9 +103,11 @@ fn a_deadlock_of_a_cluster_names_blocks() {
     );
     let fault = Rig::new(SHARED, &[], &body).shape(2, 128, 2).fault();
     assert_eq!(fault.kind, FaultKind::Deadlock);
-    for words in
-        ["of block (1, 0, 0) waits at barrier.cluster", "4 of 8 warps", "of block (0, 0, 0) waits at barrier 1"]
-    {
+    for words in [
+        "warps 0 to 3 of block (1, 0, 0) wait at barrier.cluster",
+        "4 of 8 warps",
+        "warps 0 to 3 of block (0, 0, 0) wait at barrier 1",
+    ] {
         assert!(fault.explanation.contains(words), "{words}: {fault}");
     }
 }

@@ -175,7 +175,7 @@ fn a_wait_that_never_ends_is_a_deadlock_with_the_state_of_every_warp() {
     let fault = Rig::new(BAR, &[], &body).fault();
     assert_eq!(fault.kind, FaultKind::Deadlock);
     for words in [
-        "warp 0 waits for phase 0 of the mbarrier at 0x400",
+        "warps 0 to 2 wait for phase 0 of the mbarrier at 0x400",
         "32 of 128 arrivals are missing",
         "192 bytes are expected",
         "warp 3 waits at barrier 3 for 64 threads",

@@ -93,7 +93,7 @@ fn a_tensor_goes_in_and_a_result_comes_out() {
     let args = [&file, "--kernel", "scale", "--grid", "2", "--block", "128", "--arg", "in:x.safetensors#x"];
     let rest = ["--arg", "out:y=F32[250]", "--arg", "f32:0.5", "--arg", "u32:250", "--save", "y.safetensors"];
     let text = place.ends(0, &[&args[..], &rest[..], &["--schedules", "4"]].concat());
-    assert!(text.contains("schedules late, eager, random:1, random:2\nclean"), "{text}");
+    assert!(text.contains("schedules late, eager, random:0, random:1\nclean"), "{text}");
     let (dtype, shape, bytes) = place.saved("y.safetensors", "y");
     assert_eq!((dtype, shape), (Dtype::F32, vec![250]));
     assert!(bytes == floats((0..250).map(|i| 0.5 * i as f32)));
@@ -131,6 +131,28 @@ fn findings_end_with_1_and_leave_no_partial_output() {
     place.kernel("", "AGAIN:\nbra AGAIN;");
     let text = place.ends(1, &one(&["--max-instructions", "1000"]));
     assert!(text.contains("error: instruction limit"), "{text}");
+}
+
+#[test]
+fn findings_fit_in_120_columns_and_tell_what_is_alike_once() {
+    let place = Place::new();
+    // Every warp of eight waits at a barrier for sixteen, but the last, which exits.
+    place.kernel(
+        ".param .u64 x",
+        "mov.u32 %r1, %tid.x;\nsetp.ge.u32 %p1, %r1, 224;\n@%p1 bra OUT;\nbarrier.sync 1, 512;\nOUT:",
+    );
+    let launch = ["k.ptx", "--grid", "1", "--block", "256"];
+    let text = place.ends(1, &[&launch[..], &["--arg", "scratch:u32[1]"]].concat());
+    assert!(text.contains("warps 0 to 6 wait at barrier 1 for 512 threads (line 13): 7 of 16 warps"), "{text}");
+    assert!(text.contains("; warp 7 has\n      exited\n"), "it goes on in a second line: {text}");
+    assert!(text.ends_with("\n1 finding\nno counts: the launch stopped there\n"), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 120), "{text}");
+
+    // A buffer without a name is that of its parameter, and one byte is one.
+    place.kernel(".param .u64 x", "ld.param.u64 %rd1, [x];\nld.global.u8 %r1, [%rd1+4];");
+    let text = place.ends(1, &one(&["--arg", "scratch:u32[1]"]));
+    assert!(text.contains(", 1 byte at 0x"), "{text}");
+    assert!(text.contains("\n  near buffer of parameter x U32[1] at 0x"), "{text}");
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn what_cannot_run_ends_with_2_and_says_why() {
         (arg("ptr:z+q"), "no number of bytes"),
         (arg("{in:x.safetensors#x;u8:1}"), "has 16 bytes"),
         (with(&["--arg", "u8:1"]), "3 --arg were given"),
-        (with(&["--save", "none/out"]), "cannot be written"),
+        (with(&["--save", "none/out"]), "its folder does not exist"),
         (with(&["--save", "."]), "no name of a file"),
         (with(&["--schedule", "random:x"]), "seed"),
         (with(&["--schedule", "fast"]), "late, eager or random:SEED"),
@@ -156,6 +156,10 @@ fn what_cannot_run_ends_with_2_and_says_why() {
         ([&["k.ptx", "--grid", "0", "--block", "1"], &good[..]].concat(), "at least 1"),
         ([&["k.ptx", "--grid", "1,1,1,1", "--block", "1"], &good[..]].concat(), "three axes"),
         ([&["k.ptx", "--grid", "1", "--block", "1025"], &good[..]].concat(), "there can be 1024"),
+        ([&["k.ptx", "--grid", "1,65536", "--block", "1"], &good[..]].concat(), "along y there can be 65535"),
+        ([&["k.ptx", "--grid", "2147483648", "--block", "1"], &good[..]].concat(), "along x there can be 2147483647"),
+        ([&["k.ptx", "--grid", "1", "--block", "1,1,65"], &good[..]].concat(), "along z there can be 64"),
+        (with(&["--shared", "232449"]), "no GPU has more than 232448"),
     ];
     for (args, why) in cases {
         let error = place.ends(2, &args);

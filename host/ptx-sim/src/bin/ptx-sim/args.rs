@@ -128,9 +128,9 @@ impl Args {
 
     /// The schedules of the runs: the wanted one first, no other twice.
     pub(crate) fn schedules(&self) -> Vec<Schedule> {
-        let others = [Schedule::Late, Schedule::Eager].into_iter().chain((1..).map(Schedule::Random));
-        let others = others.filter(|other| *other != self.schedule);
-        std::iter::once(self.schedule).chain(others).take(self.schedules as usize).collect()
+        let count = self.schedules as usize;
+        let others = Schedule::list(count).into_iter().filter(|other| *other != self.schedule);
+        std::iter::once(self.schedule).chain(others).take(count).collect()
     }
 }
 

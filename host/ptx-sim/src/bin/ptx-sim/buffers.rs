@@ -17,6 +17,8 @@ pub(crate) struct Plan<'a> {
 /// A buffer and what it starts with.
 pub(crate) struct Planned {
     pub(crate) name: Option<String>,
+    /// The parameter that it was given for.
+    param: String,
     pub(crate) form: Form,
     start: Start,
 }
@@ -57,8 +59,8 @@ impl<'a> Plan<'a> {
         }
         let offsets = params.iter().map(|param| param.offset as usize).collect();
         let mut plan = Self { specs, offsets, param_bytes: kernel.param_bytes() as usize, buffers: Vec::new() };
-        for spec in specs {
-            plan.collect(&spec.value).map_err(|what| format!("--arg {}: {what}", spec.text))?;
+        for (spec, param) in specs.iter().zip(params) {
+            plan.collect(&spec.value, &param.name).map_err(|what| format!("--arg {}: {what}", spec.text))?;
         }
         for spec in specs {
             plan.resolve(&spec.value).map_err(|what| format!("--arg {}: {what}", spec.text))?;
@@ -67,10 +69,10 @@ impl<'a> Plan<'a> {
     }
 
     /// Reads the buffers of a value, in the order in which they are placed later.
-    fn collect(&mut self, value: &Value) -> Result<(), String> {
+    fn collect(&mut self, value: &Value, param: &str) -> Result<(), String> {
         match value {
             Value::Buffer(buffer) | Value::Map(Map { of: Target::Own(buffer), .. }) => {
-                let planned = plan(buffer)?;
+                let planned = plan(buffer, param)?;
                 if let Some(name) = &planned.name
                     && self.find(name).is_some()
                 {
@@ -78,7 +80,7 @@ impl<'a> Plan<'a> {
                 }
                 self.buffers.push(planned);
             }
-            Value::Struct(parts) => parts.iter().try_for_each(|part| self.collect(part))?,
+            Value::Struct(parts) => parts.iter().try_for_each(|part| self.collect(part, param))?,
             Value::Bytes(..) | Value::Pointer { .. } | Value::Map(_) => {}
         }
         Ok(())
@@ -181,7 +183,7 @@ impl Planned {
     /// How messages call it.
     pub(crate) fn title(&self) -> String {
         let sides: Vec<String> = self.form.shape.iter().map(usize::to_string).collect();
-        let name = self.name.as_deref().unwrap_or("without a name");
+        let name = self.name.clone().unwrap_or_else(|| format!("of parameter {}", self.param));
         format!("buffer {name} {}[{}]", self.form.dtype, sides.join(","))
     }
 }
@@ -205,15 +207,16 @@ impl Value {
     }
 }
 
-fn plan(buffer: &Buffer) -> Result<Planned, String> {
-    let name = buffer.name.clone();
+fn plan(buffer: &Buffer, param: &str) -> Result<Planned, String> {
+    let (name, param) = (buffer.name.clone(), param.to_owned());
     Ok(match &buffer.content {
         Content::Tensor { file, tensor } => {
             let (form, data) = tensors::read(file, tensor)?;
-            Planned { name, form, start: Start::Bytes(data) }
+            Planned { name, param, form, start: Start::Bytes(data) }
         }
         Content::New { form, zeros } => {
-            Planned { name, form: form.clone(), start: if *zeros { Start::Zeros } else { Start::Nothing } }
+            let start = if *zeros { Start::Zeros } else { Start::Nothing };
+            Planned { name, param, form: form.clone(), start }
         }
     })
 }

@@ -1,6 +1,6 @@
 //! Tensors of safetensors files: reading one, writing all.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use ptx_sim::TensorElement;
@@ -124,7 +124,10 @@ impl Output {
             return Err(refuse("exists and is no regular file; give another name".to_owned()));
         }
         // Dropped at once: a signal while the kernel runs would leave it behind.
-        temporary(&target).map_err(|error| refuse(format!("cannot be written: {}", error.kind())))?;
+        temporary(&target).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => refuse("its folder does not exist; make it first".to_owned()),
+            kind => refuse(format!("cannot be written: {kind}")),
+        })?;
         Ok(Self { path: target })
     }
 

@@ -42,7 +42,10 @@ pub(crate) fn findings(args: &Args, kernel: &Kernel, outcome: &Outcome) -> Strin
     for finding in outcome.findings.iter().chain(&outcome.notes) {
         match finding {
             Finding::Fault { fault, buffer, .. } => fault_text(&mut out, fault, buffer.as_deref()),
-            Finding::Depends(difference) => _ = writeln!(out, "\nerror: {DEPENDS}\n  {}", explain(difference)),
+            Finding::Depends(difference) => {
+                _ = writeln!(out, "\nerror: {DEPENDS}");
+                put(&mut out, &explain(difference));
+            }
         }
     }
     out += &match (outcome.findings.len(), outcome.notes.len()) {
@@ -51,6 +54,9 @@ pub(crate) fn findings(args: &Args, kernel: &Kernel, outcome: &Outcome) -> Strin
         (1, _) => "\n1 finding\n".to_owned(),
         (findings, _) => format!("\n{findings} findings\n"),
     };
+    if outcome.report.is_none() {
+        out += "no counts: the launch stopped there\n";
+    }
     out
 }
 
@@ -67,23 +73,48 @@ fn who(block: [u32; 3], thread: Option<[u32; 3]>, warp: u32) -> String {
     }
 }
 
-fn fault_text(out: &mut String, fault: &Fault, buffer: Option<&str>) {
-    _ = writeln!(out, "\n{}: {}", severity_name(fault.severity), fault.kind.name());
-    _ = writeln!(out, "  {}", fault.explanation);
-    if fault.ptx_line != 0 {
-        _ = writeln!(out, "  at {}", place(fault.ptx_line, &fault.instruction, &fault.source));
-    }
-    _ = write!(out, "  by {}", who(fault.block, fault.thread, fault.warp));
-    if let (Some(address), Some(size)) = (fault.address, fault.size) {
-        _ = write!(out, ", {size} bytes at {address:#x}");
+/// Columns of the report.
+const WIDTH: usize = 120;
+
+/// One statement of a finding; what does not fit in a line goes on, further in, in the next.
+fn put(out: &mut String, text: &str) {
+    let mut columns = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if columns == 0 {
+            out.push_str("  ");
+            columns = 2;
+        } else if columns + 1 + length > WIDTH {
+            out.push_str("\n      ");
+            columns = 6;
+        } else {
+            out.push(' ');
+            columns += 1;
+        }
+        out.push_str(word);
+        columns += length;
     }
     out.push('\n');
+}
+
+fn fault_text(out: &mut String, fault: &Fault, buffer: Option<&str>) {
+    _ = writeln!(out, "\n{}: {}", severity_name(fault.severity), fault.kind.name());
+    put(out, &fault.explanation);
+    if fault.ptx_line != 0 {
+        put(out, &format!("at {}", place(fault.ptx_line, &fault.instruction, &fault.source)));
+    }
+    let bytes = match (fault.address, fault.size) {
+        (Some(address), Some(1)) => format!(", 1 byte at {address:#x}"),
+        (Some(address), Some(size)) => format!(", {size} bytes at {address:#x}"),
+        _ => String::new(),
+    };
+    put(out, &format!("by {}{bytes}", who(fault.block, fault.thread, fault.warp)));
     if let Some(Party { block, thread, warp, ptx_line, instruction, source }) = fault.other.as_deref() {
-        _ = writeln!(out, "  against {}", place(*ptx_line, instruction, source));
-        _ = writeln!(out, "  by {}", who(*block, *thread, *warp));
+        put(out, &format!("against {}", place(*ptx_line, instruction, source)));
+        put(out, &format!("by {}", who(*block, *thread, *warp)));
     }
     if let Some(buffer) = buffer {
-        _ = writeln!(out, "  near {buffer}");
+        put(out, &format!("near {buffer}"));
     }
 }
 

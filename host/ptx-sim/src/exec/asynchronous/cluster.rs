@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Sender;
 use crate::exec::context::{Context, Place, SHARED_WINDOW, Stopped, Who};
-use crate::exec::gates::{Gate, aligned_gate};
+use crate::exec::gates::{Gate, aligned_gate, lane_list};
 use crate::exec::lanes::{LANES, lanes_of};
 use crate::exec::order::{Agent, Clock};
 use crate::exec::warp::{Stop, Warp};
@@ -226,8 +226,8 @@ pub(super) fn barrier(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &A
     };
     if aligned && warp.live != warp.launched {
         let explanation = format!(
-            "all threads of a warp have to execute this; lanes {:#010x} (a mask) have exited",
-            warp.launched & !warp.live
+            "all threads of a warp have to execute this; lanes {} have exited",
+            lane_list(warp.launched & !warp.live)
         );
         return Err(cx.fault(FaultKind::Divergence, warp.pc, Who::warp(warp.index), explanation));
     }

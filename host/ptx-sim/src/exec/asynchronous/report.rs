@@ -26,10 +26,17 @@ pub(crate) fn waits_for(cx: &Context<'_>, warp: &Warp) -> Option<(usize, String,
     };
     let coming = cx.asynchronous.transfers.iter().filter(|transfer| transfer.completes_at() == Some(at)).count();
     let bar = object.bar;
-    let detail = format!(
-        "it is in phase {}, {} of {} arrivals are missing, {} bytes are expected that have not come, {coming} copies \
-         are on their way",
-        bar.phase, bar.pending, bar.expected, bar.tx
-    );
+    // More may have come than any expect-tx announced: the phase waits all the same until both are equal.
+    let bytes = match bar.tx {
+        less @ ..0 => format!("{} bytes more have come than were expected", less.unsigned_abs()),
+        more => format!("{more} bytes are expected that have not come"),
+    };
+    let copies = match coming {
+        0 => "no copy is on its way".to_owned(),
+        1 => "1 copy is on its way".to_owned(),
+        several => format!("{several} copies are on their way"),
+    };
+    let (phase, pending, expected) = (bar.phase, bar.pending, bar.expected);
+    let detail = format!("it is in phase {phase}, {pending} of {expected} arrivals are missing, {bytes}, {copies}");
     Some((pc, what, detail))
 }
