@@ -63,7 +63,8 @@ fn get(function: Raw, attribute: u32) -> i32 {
 #[test]
 fn clusters_that_hardware_refuses_are_refused() {
     let _context = common::simulated();
-    let cases: &[(&str, [u32; 3], &[Attribute], u32, &str)] = &[
+    type Case<'a> = (&'a str, [u32; 3], &'a [Attribute], u32, &'a str);
+    let cases: &[Case<'_>] = &[
         ("plain", [16, 1, 1], &[cluster(0, 1, 1)], 912, "every side is at least 1"),
         ("plain", [16, 1, 1], &[cluster(16, 1, 1)], 912, "NON_PORTABLE_CLUSTER_SIZE_ALLOWED"),
         ("plain", [9, 9, 9], &[cluster(3, 3, 1)], 912, "9 in all"),

@@ -36,7 +36,10 @@ fn finds(body: &str, threads: u32, kind: FaultKind) -> Fault {
 }
 
 /// The other side of a race has to be there.
-fn sides(fault: &Fault) -> ((u32, Option<[u32; 3]>), (u32, Option<[u32; 3]>)) {
+/// A line and a thread.
+type Side = (u32, Option<[u32; 3]>);
+
+fn sides(fault: &Fault) -> (Side, Side) {
     let other = fault.other.as_ref().unwrap_or_else(|| panic!("{fault}: one side only"));
     ((fault.warp, fault.thread), (other.warp, other.thread))
 }
@@ -85,7 +88,7 @@ fn named_barriers_order_their_participants_only() {
     let fault = finds(&back, 64, FaultKind::SharedRace);
     assert_ne!(sides(&fault).0.0, sides(&fault).1.0, "{fault}");
     // What comes behind the arrival is not released by it.
-    let late = pair(&format!("bar.arrive 1, 64;\nst.shared.u32 [%r3], 7;"), take);
+    let late = pair("bar.arrive 1, 64;\nst.shared.u32 [%r3], 7;", take);
     finds(&late, 64, FaultKind::SharedRace);
     // Three warps: the third one does not take part in the barrier of the two others.
     let three = "mov.u32 %r9, 0;\nst.shared.u32 [%r1], 0;\nbar.sync 0;\nsetp.eq.u32 %p1, %r0, 0;\n@%p1 st.shared.u32 [%r1], 1;\n\

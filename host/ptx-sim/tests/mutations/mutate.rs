@@ -131,8 +131,8 @@ fn one_change<'a>(random: &mut Random, own: &mut Vec<&'a str>, foreign: &[&'a st
     };
     match class {
         // White space is worth a change now and then only.
-        Class::Space if at % 8 != 0 => one_change(random, own, foreign),
-        Class::Number if at % 2 == 0 => own[at] = random.pick(&NUMBERS),
+        Class::Space if !at.is_multiple_of(8) => one_change(random, own, foreign),
+        Class::Number if at.is_multiple_of(2) => own[at] = random.pick(&NUMBERS),
         _ => match at % 7 {
             0 => drop(own.remove(at)),
             1 => own.insert(at, token),
