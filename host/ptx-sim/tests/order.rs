@@ -35,10 +35,10 @@ fn finds(body: &str, threads: u32, kind: FaultKind) -> Fault {
     last.expect("at least one schedule")
 }
 
-/// The other side of a race has to be there.
-/// A line and a thread.
+/// A warp and a thread.
 type Side = (u32, Option<[u32; 3]>);
 
+/// The other side of a race has to be there.
 fn sides(fault: &Fault) -> (Side, Side) {
     let other = fault.other.as_ref().unwrap_or_else(|| panic!("{fault}: one side only"));
     ((fault.warp, fault.thread), (other.warp, other.thread))
