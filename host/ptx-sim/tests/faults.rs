@@ -169,3 +169,17 @@ fn launches_that_no_gpu_takes_are_refused() {
     assert_eq!(rig.fault(0, 32).kind, FaultKind::BadLaunch);
     assert!(rig.fault(1, 1025).explanation.contains("1025"));
 }
+
+#[test]
+fn a_block_that_spins_on_a_faulty_one_is_not_blamed() {
+    // Block 1 traps before it sets the flag that block 0 polls.
+    let body = "mov.u32 %r1, %ctaid.x;\nsetp.eq.u32 %p1, %r1, 1;\n@%p1 bra SECOND;\nSPIN:\n\
+                ld.volatile.global.u32 %r2, [%l0];\nsetp.ne.u32 %p2, %r2, 1;\n@%p2 bra SPIN;\nbra END;\n\
+                SECOND:\ntrap;\nEND:";
+    let mut rig = Rig::new("", body, 4);
+    rig.memory.write(rig.out, &[0; 4]).unwrap();
+    // Long enough for the other core to begin.
+    rig.instruction_limit = 1 << 22;
+    let fault = rig.fault(2, 1);
+    assert_eq!((fault.kind, fault.block), (FaultKind::Trap, [1, 0, 0]), "{fault}");
+}

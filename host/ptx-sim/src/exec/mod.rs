@@ -112,7 +112,9 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
         for (number, stopped) in worker.cx.findings.drain(..).chain(own) {
             lowest.fetch_min(number, Ordering::Relaxed);
             let mut slot = fault.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if slot.as_ref().is_none_or(|(found, _)| number < *found) {
+            // Who spins on what a faulty block never writes is not to blame.
+            let blame = |number: u64, stopped: &Stopped| (stopped.kind == FaultKind::InstructionLimit, number);
+            if slot.as_ref().is_none_or(|(found, old)| blame(number, &stopped) < blame(*found, old)) {
                 *slot = Some((number, stopped));
             }
         }

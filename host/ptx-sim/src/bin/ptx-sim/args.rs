@@ -32,9 +32,9 @@ pub(crate) struct Args {
     /// Threads of a block.
     #[arg(long, value_name = "X[,Y[,Z]]", value_parser = shape, required_unless_present = "list")]
     pub(crate) block: Option<[u32; 3]>,
-    /// Blocks of a cluster.
-    #[arg(long, value_name = "X[,Y[,Z]]", value_parser = shape, default_value = "1")]
-    pub(crate) cluster: [u32; 3],
+    /// Blocks of a cluster; by default what the kernel requires, else 1.
+    #[arg(long, value_name = "X[,Y[,Z]]", value_parser = shape)]
+    pub(crate) cluster: Option<[u32; 3]>,
     /// Bytes of dynamic shared memory of a block.
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     pub(crate) shared: u32,

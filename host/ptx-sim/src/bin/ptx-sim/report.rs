@@ -62,7 +62,7 @@ pub(crate) fn json(args: &Args, kernel: &Kernel, outcome: &Outcome) -> String {
         "kernel": kernel.name(),
         "grid": args.grid,
         "block": args.block,
-        "cluster": args.cluster,
+        "cluster": args.cluster.or(kernel.required_cluster()).unwrap_or([1; 3]),
         "shared_bytes": args.shared,
         "schedules": schedules,
         "clean": findings.is_empty(),

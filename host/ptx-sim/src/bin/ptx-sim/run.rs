@@ -155,7 +155,7 @@ fn one(
 ) -> Result<Report, Box<Fault>> {
     let (grid, block) = (args.grid.unwrap_or([1; 3]), args.block.unwrap_or([1; 3]));
     let mut request = Launch::new(kernel, grid, block, &placed.params).with_schedule(schedule);
-    request.cluster = args.cluster;
+    request.cluster = args.cluster.unwrap_or(request.cluster);
     request.dynamic_shared = args.shared;
     request.checks = args.checks();
     request.profile = !args.no_profile;
