@@ -47,7 +47,7 @@ fn int8_avx2(size: Size, a: &[i16], b: &[i16], sums: &mut [i32]) {
     use std::arch::x86_64::{__m256i, _mm256_add_epi32, _mm256_madd_epi16, _mm256_set1_epi32};
 
     let word = |pair: &[i16]| i32::from(pair[1]) << 16 | i32::from(pair[0] as u16);
-    for (group, columns) in b.chunks_exact(LANES * size.k).enumerate() {
+    for (group, columns) in b.chunks_exact(LANES * size.k).take(size.n / LANES).enumerate() {
         // Row p holds the elements 2 p and 2 p + 1 of each column.
         let mut words = [[0_i32; LANES]; 16];
         for (c, column) in columns.chunks_exact(size.k).enumerate() {
@@ -143,7 +143,8 @@ mod tests {
         let mut state = 3;
         for (m, n, k) in [(16, 8, 32), (8, 8, 16), (16, 24, 16), (64, 8, 32), (16, 256, 32)] {
             let size = Size { m, n, k };
-            let (a, b) = (noise(m * k, &mut state), noise(n * k, &mut state));
+            // Callers' arrays are made for the largest k.
+            let (a, b) = (noise(m * 32, &mut state), noise(n * 32, &mut state));
             let at = |row: usize, col: usize| -> i32 {
                 (0..k).map(|at| i32::from(a[row * k + at]) * i32::from(b[col * k + at])).sum()
             };
