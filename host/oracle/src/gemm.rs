@@ -53,7 +53,7 @@ pub struct Dequant<'a> {
 
 impl Dequant<'_> {
     /// The f32 of each output, before the cast.
-    fn apply(&self, acc: &[i32], m: usize, n: usize) -> Vec<f32> {
+    pub(crate) fn apply(&self, acc: &[i32], m: usize, n: usize) -> Vec<f32> {
         assert_shape("acc", acc.len(), m, n);
         assert!(self.s_x.len() == m || self.s_x.len() == 1, "s_x must have {m} scales or 1");
         assert!(self.s_w.len() == n || self.s_w.len() == 1, "s_w must have {n} scales or 1");

@@ -29,6 +29,12 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// The layer's outputs f32 `[m, n]` before the cast to their type; `bias` f32 `[n]` or none.
+    pub fn outputs(&self, bias: Option<&[f32]>) -> Vec<f32> {
+        let n = self.s_w.len();
+        self.dequant(bias).apply(&self.acc, self.acc.len() / n, n)
+    }
+
     /// The epilogue's operands for this layer.
     pub fn dequant<'a>(&'a self, bias: Option<&'a [f32]>) -> crate::Dequant<'a> {
         crate::Dequant { s_x: &self.s_x, s_w: &self.s_w, bias }

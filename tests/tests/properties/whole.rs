@@ -5,7 +5,8 @@ use outerscale::{
     Dtype, Element,
     files::Layer,
     host::{HostMatrix, Values},
-    linear::{Scheme, linear, static_scale},
+    linear::{Scheme, linear},
+    verify::layer::{Expected, expected},
 };
 use outerscale_tests::{data::Kind, data::scales, harness::*};
 use proptest::prelude::*;
@@ -45,25 +46,15 @@ proptest! {
             w: HostMatrix { rows: n as u64, cols: k as u64, values: w.clone() },
             bias: bias.clone(),
             calib_absmax: Some(scales(k, seed).iter().map(|s| 100.0 * s).collect()),
-        };
-        let oracle_scheme = match scheme {
-            Scheme::Token => oracle::Scheme::Token,
-            Scheme::Tensor => oracle::Scheme::Tensor,
-            Scheme::Static => oracle::Scheme::Static(static_scale(&layer).unwrap()),
+            sentence_id: None,
         };
         let got = linear(gpu(), &layer, scheme, out).unwrap();
-        let want = oracle::linear(&x.widen(), &w.widen(), k, oracle_scheme).unwrap();
+        let Expected { linear: want, y, .. } = expected(&layer, scheme, out).unwrap();
         prop_assert_eq!(&got.q_x, &want.q_x);
         prop_assert_eq!(bits(&got.s_x), bits(&want.s_x));
         prop_assert_eq!(&got.q_w, &want.q_w);
         prop_assert_eq!(bits(&got.s_w), bits(&want.s_w));
         prop_assert_eq!(&got.acc, &want.acc);
-        let by = want.dequant(bias.as_deref());
-        let y = match out {
-            Dtype::F16 => Values::F16(oracle::dequant_f16(&want.acc, m, n, &by)),
-            Dtype::Bf16 => Values::Bf16(oracle::dequant_bf16(&want.acc, m, n, &by)),
-            _ => Values::F32(oracle::dequant_f32(&want.acc, m, n, &by)),
-        };
         prop_assert_eq!(got.y.dtype(), y.dtype());
         prop_assert_eq!(got.y.bits(), y.bits());
         let non_finite = x.widen().iter().filter(|v| !v.is_finite()).count() as u64;
@@ -82,6 +73,7 @@ fn is_near_float64() {
         w: HostMatrix { rows: n as u64, cols: k as u64, values: Values::F32(w.clone()) },
         bias: None,
         calib_absmax: None,
+        sentence_id: None,
     };
     let got = linear(gpu(), &layer, Scheme::Token, Dtype::F32).unwrap();
     let reference = oracle::reference(&x, &w, None, k);
@@ -104,6 +96,7 @@ fn f16_and_bf16_outputs_are_the_f32_one_rounded() {
         w: HostMatrix { rows: n, cols: k, values: values(Dtype::Bf16, Kind::Uniform, 9, 33, 2) },
         bias: None,
         calib_absmax: None,
+        sentence_id: None,
     };
     let wide = linear(gpu(), &layer, Scheme::Token, Dtype::F32).unwrap().y.widen();
     let half = linear(gpu(), &layer, Scheme::Token, Dtype::F16).unwrap().y.widen();

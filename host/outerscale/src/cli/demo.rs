@@ -8,9 +8,9 @@ use super::{
 use outerscale::{
     Activations, Dtype, Element, Gpu, Int8Matrix, Layout, Result,
     files::Layer,
-    host::Values,
-    linear::{LinearResult, Scheme, linear, static_scale},
+    linear::{LinearResult, Scheme, Step, linear},
     ops::{self, Choice},
+    verify::layer::expected,
 };
 use serde_json::json;
 use std::path::Path;
@@ -92,33 +92,14 @@ pub(crate) fn run(common: &Common) -> Result<Done> {
 
 /// Holds what each step made against the oracle's.
 fn compare(layer: &Layer, scheme: Scheme, got: &LinearResult) -> Result<Vec<Line>> {
-    let (x, w) = (layer.x.values.widen(), layer.w.values.widen());
-    let (m, n) = (layer.x.rows as usize, layer.w.rows as usize);
-    let by = match scheme {
-        Scheme::Token => oracle::Scheme::Token,
-        Scheme::Tensor => oracle::Scheme::Tensor,
-        Scheme::Static => oracle::Scheme::Static(static_scale(layer)?),
+    let want = expected(layer, scheme, Dtype::F32)?;
+    let line = |step: &Step| Line {
+        scheme: scheme.name(),
+        kernel: step.launch.entry.clone(),
+        made: step.made,
+        equal: want.equals(step, got),
     };
-    let want =
-        oracle::linear(&x, &w, layer.x.cols as usize, by).expect("Layer and static_scale checked what it refuses");
-    let y = Values::F32(oracle::dequant_f32(&want.acc, m, n, &want.dequant(layer.bias())));
-    let codes_x = got.q_x == want.q_x;
-    let scales_x = same(&got.s_x, &want.s_x);
-    let lines = got.steps.iter().map(|step| {
-        let equal = match (step.op, step.made) {
-            ("quantize_token", "q_w, s_w") => got.q_w == want.q_w && same(&got.s_w, &want.s_w),
-            ("tensor_absmax", _) => {
-                let largest = got.partial_absmax.iter().flatten().map(|v| v.to_bits()).max();
-                largest == Some(oracle::tensor_absmax(&x).to_bits())
-            }
-            ("quantize_static", _) => codes_x,
-            ("gemm", "acc") => got.acc == want.acc,
-            ("gemm", _) => got.y.bits() == y.bits(),
-            _ => codes_x && scales_x,
-        };
-        Line { scheme: scheme.name(), kernel: step.launch.entry.clone(), made: step.made, equal }
-    });
-    Ok(lines.collect())
+    Ok(got.steps.iter().map(line).collect())
 }
 
 /// The kernels that no scheme needs for this layer, on its data.

@@ -1,15 +1,16 @@
 //! `outerscale linear`: the layer of a file, its results to another.
 
 use super::{
-    Common, Done, OutDtypeWord, SchemeWord,
+    Common, Done, OutDtypeWord,
     report::{Output, json_number, percent, place, place_json, place_line, table},
+    scheme::SchemeFlags,
 };
 use clap::Args;
 use outerscale::{
     Dtype, Result,
     files::{Layer, OutputFile, Tensor},
     host::Values,
-    linear::{LinearResult, Scheme, linear, static_scale},
+    linear::{Calibration, LinearResult, linear},
 };
 use safetensors::Dtype as FileDtype;
 use serde_json::json;
@@ -20,9 +21,8 @@ pub(crate) struct Flags {
     /// The layer.
     #[arg(value_name = "FILE.safetensors")]
     file: PathBuf,
-    /// How x is quantized.
-    #[arg(long, value_enum, default_value = "w8a8-token")]
-    scheme: SchemeWord,
+    #[command(flatten)]
+    scheme: SchemeFlags,
     /// Write q_x, s_x, q_w, s_w, acc and y to this file.
     #[arg(long, value_name = "OUT.safetensors")]
     out: Option<PathBuf>,
@@ -34,14 +34,16 @@ pub(crate) struct Flags {
 }
 
 pub(crate) fn run(flags: &Flags) -> Result<Done> {
-    let scheme = Scheme::from(flags.scheme);
+    let scheme = flags.scheme.scheme();
     let layer = Layer::read(&flags.file)?;
     // Both before any work: a scale that the file cannot give, and an output that cannot be written.
-    if scheme == Scheme::Static {
-        static_scale(&layer).map_err(|e| outerscale::Error::Input {
-            file: flags.file.clone(),
-            tensor: Some("calib_absmax".to_owned()),
-            rule: rule_of(&e),
+    if scheme.is_calibrated() {
+        Calibration::of(&layer, scheme).and_then(|known| known.static_scale()).map_err(|e| {
+            outerscale::Error::Input {
+                file: flags.file.clone(),
+                tensor: Some("calib_absmax".to_owned()),
+                rule: rule_of(&e),
+            }
         })?;
     }
     let file = flags.out.as_ref().map(|out| OutputFile::create(out, Some(&flags.file))).transpose()?;

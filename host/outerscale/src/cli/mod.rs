@@ -6,10 +6,11 @@ mod devices;
 mod inspect;
 mod linear;
 mod report;
+mod scheme;
 mod verify;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use outerscale::{Backend, Dtype, Gpu, linear::Scheme, verify::Options};
+use outerscale::{Backend, Dtype, Gpu, verify::Options};
 use report::Output;
 use std::{io::Write, process::ExitCode};
 
@@ -90,30 +91,6 @@ impl Common {
 
     fn open(&self) -> outerscale::Result<Gpu> {
         Gpu::open_with_arch(self.backend()?, self.arch.as_deref())
-    }
-}
-
-/// The schemes by their words.
-#[derive(Clone, Copy, ValueEnum)]
-enum SchemeWord {
-    /// One scale a token, from the data.
-    #[value(name = "w8a8-token")]
-    Token,
-    /// One scale for all tokens, from the data.
-    #[value(name = "w8a8-tensor")]
-    Tensor,
-    /// One scale for all tokens: the largest of calib_absmax / 127.
-    #[value(name = "w8a8-static")]
-    Static,
-}
-
-impl From<SchemeWord> for Scheme {
-    fn from(word: SchemeWord) -> Scheme {
-        match word {
-            SchemeWord::Token => Scheme::Token,
-            SchemeWord::Tensor => Scheme::Tensor,
-            SchemeWord::Static => Scheme::Static,
-        }
     }
 }
 
@@ -216,12 +193,8 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_library() {
-        for word in SchemeWord::value_variants() {
-            assert_eq!(word.to_possible_value().unwrap().get_name(), Scheme::from(*word).name());
-        }
         for word in OutDtypeWord::value_variants() {
             assert_eq!(word.to_possible_value().unwrap().get_name(), Dtype::from(*word).name());
         }
-        assert_eq!(SchemeWord::value_variants().len(), Scheme::ALL.len());
     }
 }

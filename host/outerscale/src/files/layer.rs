@@ -22,11 +22,13 @@ pub struct Layer {
     pub bias: Option<Vec<f32>>,
     /// The largest |x| of each input channel over a calibration set, `[K]`, widened to f32.
     pub calib_absmax: Option<Vec<f32>>,
+    /// Which sentence each token belongs to, `[tokens]`; a sentence's tokens are in one piece.
+    pub sentence_id: Option<Vec<i32>>,
 }
 
 impl Layer {
     /// Reads a safetensors file with `x` [.., K] (leading dimensions are tokens), `w` [N, K], optionally `bias` `[N]` and
-    /// `calib_absmax` `[K]`, each f32, f16 or bf16. NaN and Inf in x, w and bias are data.
+    /// `calib_absmax` `[K]`, each f32, f16 or bf16, and `sentence_id` i32 `[tokens]`. NaN and Inf in x, w and bias are data.
     ///
     /// # Errors
     /// [`Error::Input`], which names the file, the tensor and the rule.
@@ -81,6 +83,7 @@ impl Layer {
             w: matrix("w", &w, n)?,
             bias: reader.vector("bias", n, "N")?,
             calib_absmax,
+            sentence_id: reader.sentences(rows)?,
         })
     }
 
@@ -123,6 +126,21 @@ impl<'a> Reader<'a> {
         dtype
             .and_then(|dtype| Values::from_le_bytes(dtype, view.data()))
             .ok_or_else(|| self.error(name, format!("must be F32, F16 or BF16, is {}", view.dtype())))
+    }
+
+    /// The sentence of each token, where the file has them.
+    fn sentences(&self, rows: usize) -> Result<Option<Vec<i32>>> {
+        let Some(view) = self.optional("sentence_id") else { return Ok(None) };
+        if view.dtype() != safetensors::Dtype::I32 || view.shape().iter().product::<usize>() != rows {
+            let rule = format!("must be I32, one for each of {rows} tokens, is {} {:?}", view.dtype(), view.shape());
+            return Err(self.error("sentence_id", rule));
+        }
+        let ids: Vec<i32> = view.data().as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect();
+        let mut seen = std::collections::HashSet::new();
+        if let Some(torn) = ids.chunk_by(|a, b| a == b).find(|run| !seen.insert(run[0])) {
+            return Err(self.error("sentence_id", format!("sentence {} is in more than one piece", torn[0])));
+        }
+        Ok(Some(ids))
     }
 
     /// A vector of the given length, where the file has it.
@@ -216,6 +234,25 @@ mod tests {
         let wide = MAX_K as usize + 1;
         let entries = [x(&[0, wide]), w(&[1, wide])];
         assert_eq!(rule(&entries), "f: tensor x: K must be at most 133144, where int32 cannot overflow, is 133145");
+    }
+
+    #[test]
+    fn sentences_are_runs_of_tokens() {
+        let of = |ids: &[i32]| {
+            let x = [0u8; 4 * 3];
+            let ids: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            let view = |dtype, shape: &[usize], data| TensorView::new(dtype, shape.to_vec(), data).unwrap();
+            let views = [
+                ("x", view(D::F32, &[3, 1], &x)),
+                ("w", view(D::F32, &[1, 1], &x[..4])),
+                ("sentence_id", view(D::I32, &[ids.len() / 4], &ids)),
+            ];
+            Layer::parse(Path::new("f"), &safetensors::serialize(views, None).unwrap()).map_err(|e| e.to_string())
+        };
+        assert_eq!(of(&[7, 7, 2]).unwrap().sentence_id.unwrap(), [7, 7, 2]);
+        assert_eq!(of(&[7, 2, 7]).unwrap_err(), "f: tensor sentence_id: sentence 7 is in more than one piece");
+        let error = of(&[7, 2]).unwrap_err();
+        assert_eq!(error, "f: tensor sentence_id: must be I32, one for each of 3 tokens, is I32 [2]");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod check;
 mod data;
+pub mod layer;
 mod product;
 mod quantizers;
 mod reductions;

@@ -1,0 +1,115 @@
+//! The operands of each op's bench, and whether its results are the oracle's.
+
+use super::Shape;
+use crate::{
+    Activations, Bias, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, Weights,
+    ops::{self, Choice, Product, StaticScale},
+};
+use half::f16;
+
+/// Rows of a product that are held against the oracle: a token's result does not depend on the others.
+const CHECKED_TOKENS: u64 = 3;
+
+/// Operands of one launch, made ready and launched once.
+pub(super) struct Ready {
+    pub(super) launch: Launch,
+    /// Whether the results have the oracle's bits; asked once.
+    pub(super) equal: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    Yes,
+    No,
+}
+
+/// Values that fill f16 evenly enough: their bits do not matter for time, their codes do for the check.
+fn values(count: u64, salt: u64) -> Vec<f16> {
+    let mix = |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(salt) >> 40) as f32 / (1u64 << 23) as f32;
+    (0..count).map(|i| f16::from_f32(mix(i + 1) - 1.0)).collect()
+}
+
+/// Makes the operands of an op and launches it once.
+pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check) -> Result<Ready> {
+    let layout = Layout::contiguous(m, k);
+    let host = values(m * k, 1);
+    let x = Activations::upload(gpu, &host, layout)?;
+    let wide = || host.iter().map(|v| v.to_f32()).collect::<Vec<f32>>();
+    let (rows, cols) = (m as usize, k as usize);
+    let no = check == Check::No;
+    let (launch, equal) = match op {
+        "row_absmax" => {
+            let (got, launch) = ops::row_absmax(gpu, &x, Choice::Auto)?;
+            (launch, no || same(&got.download()?, &oracle::row_absmax(&wide(), rows, cols)))
+        }
+        "tensor_absmax" => {
+            let (got, launch) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;
+            let largest = got.download()?.iter().map(|v| v.to_bits()).max().unwrap_or(0);
+            (launch, no || largest == oracle::tensor_absmax(&wide()).to_bits())
+        }
+        "quantize_tensor" => {
+            let (partials, _) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;
+            let (q, launch) = ops::quantize_tensor(gpu, &x, &partials, Choice::Auto)?;
+            (launch, no || q.download_codes()? == oracle::quantize_tensor(&wide()).0)
+        }
+        "quantize_static" => {
+            let scale = 1.0 / 127.0;
+            let with = StaticScale { scale, non_finite: None };
+            let (q, launch) = ops::quantize_static(gpu, &x, with, Choice::Auto)?;
+            let codes = || oracle::quantize_static(&wide(), scale).map(|(codes, _)| codes);
+            (launch, no || Ok(q.download_codes()?) == codes())
+        }
+        "pack_rows" => {
+            let codes: Vec<i8> = host.iter().map(|v| v.bits() as i8).collect();
+            let (packed, launch) = ops::pack_rows(gpu, &Int8Matrix::upload(gpu, &codes, layout)?, Choice::Auto)?;
+            (launch, no || packed.download_codes()? == codes)
+        }
+        "gemm" => {
+            let (q_x, _) = ops::quantize_token(gpu, &x, Choice::Auto)?;
+            let w = Weights::upload(gpu, &values(n * k, 2), Layout::contiguous(n, k))?;
+            let (q_w, _) = ops::quantize_weights(gpu, &w, Choice::Auto)?;
+            let bias: Vec<f32> = values(n, 3).iter().map(|v| v.to_f32()).collect();
+            let device_bias = Bias::upload(gpu, &bias)?;
+            let mut y = Output::<f16>::new(gpu, Layout::contiguous(m, n))?;
+            let product = Product { x: &q_x, w: &q_w, bias: Some(&device_bias) };
+            let launch = ops::gemm(gpu, product, &mut y, Choice::Auto)?;
+            (launch, no || product_is_right(&q_x, &q_w, &bias, &y)?)
+        }
+        _ => {
+            let (q, launch) = ops::quantize_token(gpu, &x, Choice::Auto)?;
+            let equal = no || {
+                let (codes, scales) = oracle::quantize_token(&wide(), rows, cols);
+                q.download_codes()? == codes && same(&q.scales().download()?, &scales)
+            };
+            (launch, equal)
+        }
+    };
+    Ok(Ready { launch, equal })
+}
+
+/// Some tokens of a product against the oracle: first, middle and last.
+fn product_is_right(
+    x: &crate::QuantizedTokens<crate::PerToken>,
+    w: &crate::QuantizedWeights<crate::PerChannel>,
+    bias: &[f32],
+    y: &Output<f16>,
+) -> Result<bool> {
+    let (m, n, k) = (x.rows(), w.rows() as usize, x.cols() as usize);
+    let (q_x, q_w, s_x, s_w) =
+        (x.download_codes()?, w.download_codes()?, x.scales().download()?, w.scales().download()?);
+    let got = y.download()?;
+    let mut equal = true;
+    for index in 0..CHECKED_TOKENS.min(m) {
+        let row = (index * (m - 1) / (CHECKED_TOKENS - 1)) as usize;
+        let acc = oracle::gemm_i32(&q_x[row * k..][..k], &q_w, 1, n, k);
+        let Ok(acc) = acc else { return Ok(false) };
+        let by = oracle::Dequant { s_x: &s_x[row..=row], s_w: &s_w, bias: Some(bias) };
+        let want = oracle::dequant_f16(&acc, 1, n, &by);
+        equal &= got[row * n..][..n].iter().zip(&want).all(|(got, want)| got.bits() == want.bits());
+    }
+    Ok(equal)
+}
+
+fn same(got: &[f32], want: &[f32]) -> bool {
+    got.len() == want.len() && got.iter().zip(want).all(|(got, want)| got.bits() == want.bits())
+}

@@ -1,0 +1,50 @@
+//! What was learnt of a layer's input before it runs.
+
+use super::Scheme;
+use crate::{Error, Result, files::Layer, operands::check_scale};
+use contract::limits::CODE_MAX;
+
+/// What calibration knows of the input of one linear.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// The largest |x| of each input channel, f32 `[K]`.
+    pub channel_absmax: Vec<f32>,
+    /// The absmax that a static scale is made of, where an observer chose another than the largest of all.
+    pub tensor_absmax: Option<f32>,
+}
+
+impl Calibration {
+    /// From the largest |x| of each input channel.
+    pub fn from_channel_absmax(channel_absmax: Vec<f32>) -> Self {
+        Calibration { channel_absmax, tensor_absmax: None }
+    }
+
+    /// What a layer's file knows, `calib_absmax`, for a scheme that cannot do without.
+    ///
+    /// # Errors
+    /// `calib_absmax` where the file has none.
+    pub fn of(layer: &Layer, scheme: Scheme) -> Result<Self> {
+        match layer.calib_absmax.clone() {
+            Some(absmax) => Ok(Calibration::from_channel_absmax(absmax)),
+            None => Err(missing(scheme)),
+        }
+    }
+
+    /// The static scale: absmax / 127.
+    ///
+    /// # Errors
+    /// `calib_absmax` where it is out of [2⁻¹⁰⁰, 2¹⁰⁰], as that of zeros is.
+    pub fn static_scale(&self) -> Result<f32> {
+        let largest = || self.channel_absmax.iter().copied().fold(0.0, f32::max);
+        let scale = self.tensor_absmax.unwrap_or_else(largest) / CODE_MAX;
+        check_scale(scale).map_err(|rule| {
+            Error::argument("w8a8-static", "calib_absmax", format!("its maximum / 127 is the scale, and {rule}"))
+        })?;
+        Ok(scale)
+    }
+}
+
+/// A calibrated scheme without calibration.
+pub(super) fn missing(scheme: Scheme) -> Error {
+    Error::argument(scheme.name(), "calib_absmax", "is missing; add it to the file or take w8a8-token")
+}

@@ -1,0 +1,107 @@
+//! Layers: the schemes, a layer made ready once ([`QuantizedLinear`]), and the whole way of the data through one,
+//! with everything that the kernels made on it ([`linear()`]).
+//!
+//! `scheme` names the ways to quantize, `calibration` what some of them must know beforehand, `quantized` is the
+//! layer and what it does with a batch, `tokens` the batch between quantizer and product.
+
+mod calibration;
+mod quantized;
+mod scheme;
+mod tokens;
+
+pub use calibration::Calibration;
+pub use quantized::QuantizedLinear;
+pub use scheme::Scheme;
+pub use tokens::{TokenCodes, Tokens};
+
+use crate::{
+    Activations, Dtype, Error, Gpu, Launch, Layout, Output, Result,
+    files::Layer,
+    host::{Values, with_values},
+    ops::Choice,
+};
+
+/// One kernel of the way: what it was and what it made.
+#[derive(Clone)]
+pub struct Step {
+    /// The op.
+    pub op: &'static str,
+    /// The names of the results that it made.
+    pub made: &'static str,
+    /// The launch.
+    pub launch: Launch,
+}
+
+/// What the kernels computed, copied to the host; T tokens, K inputs, N outputs.
+pub struct LinearResult {
+    /// Codes of x, i8 [T, K].
+    pub q_x: Vec<i8>,
+    /// Scales of x, f32 `[T]` or `[1]`.
+    pub s_x: Vec<f32>,
+    /// Codes of w, i8 [N, K].
+    pub q_w: Vec<i8>,
+    /// Scales of w, f32 `[N]`.
+    pub s_w: Vec<f32>,
+    /// Accumulators, i32 [T, N], by a second launch of the same variant with i32 output.
+    pub acc: Vec<i32>,
+    /// The layer's output [T, N].
+    pub y: Values,
+    /// The maxima that [`Scheme::Tensor`] made its scale of, one a block.
+    pub partial_absmax: Option<Vec<f32>>,
+    /// NaN and Inf inputs that a static scale could not carry.
+    pub non_finite: Option<u64>,
+    /// The kernels, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Runs a layer on the GPU: x and w are quantized, their codes multiplied, the product dequantized to
+/// `out` (f32, f16 or bf16).
+///
+/// # Errors
+/// Those of [`QuantizedLinear`]'s methods, calibration being the layer's `calib_absmax`; `out` where it is no
+/// floating-point type.
+pub fn linear(gpu: &Gpu, layer: &Layer, scheme: Scheme, out: Dtype) -> Result<LinearResult> {
+    let calibration = scheme.is_calibrated().then(|| Calibration::of(layer, scheme)).transpose()?;
+    let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration.as_ref())?;
+    run(gpu, &ready, layer, out)
+}
+
+/// The layer's tokens through a layer that is ready.
+fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, out: Dtype) -> Result<LinearResult> {
+    let layout = Layout::contiguous(layer.x.rows, layer.x.cols);
+    let tokens = with_values!(&layer.x.values, x => ready.quantize(gpu, &Activations::upload(gpu, x, layout)?))?;
+    let layout = Layout::contiguous(layer.x.rows, layer.w.rows);
+    macro_rules! into {
+        ($type:ty, $values:path) => {{
+            let mut y = Output::<$type>::new(gpu, layout)?;
+            let launch = ready.multiply(gpu, &tokens, &mut y, Choice::Auto)?;
+            ($values(y.download()?), launch)
+        }};
+    }
+    let (y, launch) = match out {
+        Dtype::F32 => into!(f32, Values::F32),
+        Dtype::F16 => into!(half::f16, Values::F16),
+        Dtype::Bf16 => into!(half::bf16, Values::Bf16),
+        Dtype::I32 | Dtype::I8 => {
+            return Err(Error::argument("linear", "out", format!("must be f32, f16 or bf16, got {out}")));
+        }
+    };
+    let mut acc = Output::<i32>::new(gpu, layout)?;
+    let mut again = ready.multiply(gpu, &tokens, &mut acc, Choice::Named(launch.variant))?;
+    again.why = "the variant of y";
+    let mut steps = ready.steps().to_vec();
+    steps.extend(tokens.steps.iter().cloned());
+    steps.push(Step { op: "gemm", made: "y", launch });
+    steps.push(Step { op: "gemm", made: "acc", launch: again });
+    Ok(LinearResult {
+        q_x: tokens.codes.download_codes()?,
+        s_x: tokens.codes.download_scales()?,
+        q_w: ready.weights().download_codes()?,
+        s_w: ready.weights().scales().download()?,
+        acc: acc.download()?,
+        y,
+        partial_absmax: tokens.partial_absmax.as_ref().map(|partials| partials.download()).transpose()?,
+        non_finite: tokens.non_finite.as_ref().map(|counter| counter.read()).transpose()?,
+        steps,
+    })
+}

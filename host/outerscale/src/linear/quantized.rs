@@ -1,0 +1,139 @@
+//! A layer whose weights are codes: prepared once, run on any number of batches.
+
+use super::{Calibration, Scheme, Step, TokenCodes, Tokens, calibration::missing};
+use crate::{
+    Activations, Bias, Error, Float, Gpu, Launch, Layout, NonFiniteCounter, Output, OutputElement, PerChannel,
+    QuantizedWeights, Result, Weights,
+    host::{HostMatrix, with_values},
+    ops::{self, Choice, Product, StaticScale},
+};
+
+/// What a scheme keeps between batches.
+enum Method {
+    Token,
+    Tensor,
+    Static { scale: f32 },
+}
+
+/// A linear layer on the device: weights as codes [N, K], bias, and what its scheme needs.
+///
+/// [`QuantizedLinear::forward`] is [`quantize`](QuantizedLinear::quantize) and
+/// [`multiply`](QuantizedLinear::multiply), one after the other; nothing waits for the device.
+pub struct QuantizedLinear {
+    weights: QuantizedWeights<PerChannel>,
+    bias: Option<Bias>,
+    method: Method,
+    steps: Vec<Step>,
+}
+
+impl QuantizedLinear {
+    /// Quantizes w [N, K], one scale an output channel, and makes ready what `scheme` needs; bias f32 `[N]`.
+    ///
+    /// # Errors
+    /// `calib_absmax` where a calibrated scheme lacks it, or its length or scale is wrong; `w` as
+    /// [`ops::quantize_weights`]; a CUDA error.
+    pub fn new(
+        gpu: &Gpu,
+        w: &HostMatrix,
+        bias: Option<&[f32]>,
+        scheme: Scheme,
+        calibration: Option<&Calibration>,
+    ) -> Result<Self> {
+        let calibrated = || required(scheme, calibration, w.cols);
+        let method = match scheme {
+            Scheme::Token => Method::Token,
+            Scheme::Tensor => Method::Tensor,
+            Scheme::Static => Method::Static { scale: calibrated()?.static_scale()? },
+        };
+        let layout = Layout::contiguous(w.rows, w.cols);
+        let (weights, launch) = with_values!(&w.values, w => {
+            ops::quantize_weights(gpu, &Weights::upload(gpu, w, layout)?, Choice::Auto)
+        })?;
+        let steps = vec![Step { op: "quantize_token", made: "q_w, s_w", launch }];
+        let bias = bias.map(|bias| Bias::upload(gpu, bias)).transpose()?;
+        Ok(QuantizedLinear { weights, bias, method, steps })
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> &QuantizedWeights<PerChannel> {
+        &self.weights
+    }
+
+    /// The kernels that made the layer ready.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// x [tokens, K] → codes.
+    ///
+    /// # Errors
+    /// `x` as the scheme's quantizer says; a CUDA error.
+    pub fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Tokens> {
+        match &self.method {
+            Method::Token => {
+                let (codes, launch) = ops::quantize_token(gpu, x, Choice::Auto)?;
+                let steps = vec![Step { op: "quantize_token", made: "q_x, s_x", launch }];
+                Ok(Tokens::new(TokenCodes::PerToken(codes), steps))
+            }
+            Method::Tensor => {
+                let (partials, absmax) = ops::tensor_absmax(gpu, x, Choice::Auto)?;
+                let (codes, launch) = ops::quantize_tensor(gpu, x, &partials, Choice::Auto)?;
+                let steps = vec![
+                    Step { op: "tensor_absmax", made: "maxima of x", launch: absmax },
+                    Step { op: "quantize_tensor", made: "q_x, s_x", launch },
+                ];
+                let tokens = Tokens::new(TokenCodes::PerTensor(codes), steps);
+                Ok(Tokens { partial_absmax: Some(partials), ..tokens })
+            }
+            Method::Static { scale } => {
+                let counter = NonFiniteCounter::new(gpu)?;
+                let with = StaticScale { scale: *scale, non_finite: Some(&counter) };
+                let (codes, launch) = ops::quantize_static(gpu, x, with, Choice::Auto)?;
+                let steps = vec![Step { op: "quantize_static", made: "q_x", launch }];
+                let tokens = Tokens::new(TokenCodes::PerTensor(codes), steps);
+                Ok(Tokens { non_finite: Some(counter), ..tokens })
+            }
+        }
+    }
+
+    /// Codes of tokens → y [tokens, N], dequantized; i32 output is the accumulators of the codes.
+    ///
+    /// # Errors
+    /// `x` or `y` where a shape does not fit; a variant that cannot be used; a CUDA error.
+    pub fn multiply<O: OutputElement>(
+        &self,
+        gpu: &Gpu,
+        tokens: &Tokens,
+        y: &mut Output<O>,
+        choice: Choice<'_>,
+    ) -> Result<Launch> {
+        let (w, bias) = (&self.weights, self.bias.as_ref());
+        match &tokens.codes {
+            TokenCodes::PerToken(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
+            TokenCodes::PerTensor(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
+        }
+    }
+
+    /// x [tokens, K] → y [tokens, N].
+    ///
+    /// # Errors
+    /// Those of [`QuantizedLinear::quantize`] and [`QuantizedLinear::multiply`].
+    pub fn forward<T: Float, O: OutputElement>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Output<O>> {
+        let tokens = self.quantize(gpu, x)?;
+        let mut y = Output::new(gpu, Layout::contiguous(tokens.codes.rows(), self.weights.rows()))?;
+        self.multiply(gpu, &tokens, &mut y, Choice::Auto)?;
+        Ok(y)
+    }
+}
+
+/// The calibration that a scheme cannot do without.
+fn required(scheme: Scheme, calibration: Option<&Calibration>, k: u64) -> Result<&Calibration> {
+    let calibration = calibration.ok_or_else(|| missing(scheme))?;
+    match calibration.channel_absmax.len() as u64 {
+        len if len == k => Ok(calibration),
+        len => {
+            let rule = format!("must have a magnitude for each of the {k} input channels, has {len}");
+            Err(Error::argument(scheme.name(), "calib_absmax", rule))
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A batch of tokens, quantized as its layer's scheme says.
+
+use super::Step;
+use crate::{NonFiniteCounter, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result};
+
+/// Codes of whichever kind of scale the scheme has.
+pub enum TokenCodes {
+    /// One scale a token.
+    PerToken(QuantizedTokens<PerToken>),
+    /// One scale for all tokens.
+    PerTensor(QuantizedTokens<PerTensor>),
+}
+
+impl TokenCodes {
+    /// Number of tokens.
+    pub fn rows(&self) -> u64 {
+        match self {
+            TokenCodes::PerToken(tokens) => tokens.rows(),
+            TokenCodes::PerTensor(tokens) => tokens.rows(),
+        }
+    }
+
+    /// Copies the codes to the host, i8 [tokens, K].
+    ///
+    /// # Errors
+    /// A CUDA error of the copy, or of a kernel launched before.
+    pub fn download_codes(&self) -> Result<Vec<i8>> {
+        match self {
+            TokenCodes::PerToken(tokens) => tokens.download_codes(),
+            TokenCodes::PerTensor(tokens) => tokens.download_codes(),
+        }
+    }
+
+    /// Copies the scales to the host, f32 `[tokens]` or `[1]`.
+    ///
+    /// # Errors
+    /// As [`TokenCodes::download_codes`].
+    pub fn download_scales(&self) -> Result<Vec<f32>> {
+        match self {
+            TokenCodes::PerToken(tokens) => tokens.scales().download(),
+            TokenCodes::PerTensor(tokens) => tokens.scales().download(),
+        }
+    }
+}
+
+/// A batch of tokens on the device, ready to be multiplied.
+pub struct Tokens {
+    /// The codes.
+    pub codes: TokenCodes,
+    /// The kernels that made them.
+    pub steps: Vec<Step>,
+    /// The maxima that [`Scheme::Tensor`](super::Scheme::Tensor) made its scale of, one a block.
+    pub partial_absmax: Option<PartialAbsmax>,
+    /// Counts the NaN and Inf inputs that a static scale could not carry.
+    pub non_finite: Option<NonFiniteCounter>,
+}
+
+impl Tokens {
+    /// Codes, and the kernels that made them.
+    pub(super) fn new(codes: TokenCodes, steps: Vec<Step>) -> Self {
+        Tokens { codes, steps, partial_absmax: None, non_finite: None }
+    }
+}

@@ -1,0 +1,64 @@
+//! A whole layer against the oracle: what each kernel of a scheme made.
+
+use crate::{
+    Dtype, Element, Result,
+    files::Layer,
+    host::Values,
+    linear::{Calibration, LinearResult, Scheme, Step},
+};
+
+/// What the oracle makes of a layer under a scheme.
+pub struct Expected {
+    /// Codes, scales and accumulators.
+    pub linear: oracle::Linear,
+    /// The layer's output [T, N].
+    pub y: Values,
+    /// The largest |x|.
+    absmax: f32,
+}
+
+/// The oracle's way through the layer; y has the type `out` (f32, f16 or bf16).
+///
+/// # Errors
+/// `calib_absmax` as [`linear`](crate::linear::linear()) says.
+///
+/// # Panics
+/// Where the oracle refuses what [`Layer`] and the scheme allowed.
+pub fn expected(layer: &Layer, scheme: Scheme, out: Dtype) -> Result<Expected> {
+    let (x, w) = (layer.x.values.widen(), layer.w.values.widen());
+    let by = match scheme {
+        Scheme::Token => oracle::Scheme::Token,
+        Scheme::Tensor => oracle::Scheme::Tensor,
+        Scheme::Static => oracle::Scheme::Static(Calibration::of(layer, scheme)?.static_scale()?),
+    };
+    let linear =
+        oracle::linear(&x, &w, layer.x.cols as usize, by).expect("Layer and the scheme checked what it refuses");
+    let y = linear.outputs(layer.bias());
+    let y = match out {
+        Dtype::F16 => Values::F16(y.into_iter().map(oracle::float::narrow_f16).collect()),
+        Dtype::Bf16 => Values::Bf16(y.into_iter().map(oracle::float::narrow_bf16).collect()),
+        _ => Values::F32(y.into_iter().map(oracle::canonical).collect()),
+    };
+    Ok(Expected { linear, y, absmax: oracle::tensor_absmax(&x) })
+}
+
+impl Expected {
+    /// Whether what a step made has the oracle's bits.
+    pub fn equals(&self, step: &Step, got: &LinearResult) -> bool {
+        let want = &self.linear;
+        match (step.op, step.made) {
+            ("quantize_token", "q_w, s_w") => got.q_w == want.q_w && same(&got.s_w, &want.s_w),
+            ("tensor_absmax", _) => {
+                got.partial_absmax.iter().flatten().map(|v| v.to_bits()).max() == Some(self.absmax.to_bits())
+            }
+            ("gemm", "acc") => got.acc == want.acc,
+            (_, "y") => got.y.bits() == self.y.bits(),
+            _ => got.q_x == want.q_x && same(&got.s_x, &want.s_x),
+        }
+    }
+}
+
+/// Whether two vectors have the same bits.
+fn same(got: &[f32], want: &[f32]) -> bool {
+    got.len() == want.len() && got.iter().zip(want).all(|(got, want)| got.bits() == want.bits())
+}
