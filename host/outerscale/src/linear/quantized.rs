@@ -73,7 +73,7 @@ impl QuantizedLinear {
             Method::Token => {
                 let (codes, launch) = ops::quantize_token(gpu, x, Choice::Auto)?;
                 let steps = vec![Step { op: "quantize_token", made: "q_x, s_x", launch }];
-                Ok(Tokens::new(TokenCodes::PerToken(codes), steps))
+                Ok(Tokens::new(TokenCodes::ByToken(codes), steps))
             }
             Method::Tensor => {
                 let (partials, absmax) = ops::tensor_absmax(gpu, x, Choice::Auto)?;
@@ -82,7 +82,7 @@ impl QuantizedLinear {
                     Step { op: "tensor_absmax", made: "maxima of x", launch: absmax },
                     Step { op: "quantize_tensor", made: "q_x, s_x", launch },
                 ];
-                let tokens = Tokens::new(TokenCodes::PerTensor(codes), steps);
+                let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
                 Ok(Tokens { partial_absmax: Some(partials), ..tokens })
             }
             Method::Static { scale } => {
@@ -90,7 +90,7 @@ impl QuantizedLinear {
                 let with = StaticScale { scale: *scale, non_finite: Some(&counter) };
                 let (codes, launch) = ops::quantize_static(gpu, x, with, Choice::Auto)?;
                 let steps = vec![Step { op: "quantize_static", made: "q_x", launch }];
-                let tokens = Tokens::new(TokenCodes::PerTensor(codes), steps);
+                let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
                 Ok(Tokens { non_finite: Some(counter), ..tokens })
             }
         }
@@ -109,8 +109,8 @@ impl QuantizedLinear {
     ) -> Result<Launch> {
         let (w, bias) = (&self.weights, self.bias.as_ref());
         match &tokens.codes {
-            TokenCodes::PerToken(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
-            TokenCodes::PerTensor(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
+            TokenCodes::ByToken(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
+            TokenCodes::ByTensor(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
         }
     }
 

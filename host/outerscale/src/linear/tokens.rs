@@ -6,17 +6,17 @@ use crate::{NonFiniteCounter, PartialAbsmax, PerTensor, PerToken, QuantizedToken
 /// Codes of whichever kind of scale the scheme has.
 pub enum TokenCodes {
     /// One scale a token.
-    PerToken(QuantizedTokens<PerToken>),
+    ByToken(QuantizedTokens<PerToken>),
     /// One scale for all tokens.
-    PerTensor(QuantizedTokens<PerTensor>),
+    ByTensor(QuantizedTokens<PerTensor>),
 }
 
 impl TokenCodes {
     /// Number of tokens.
     pub fn rows(&self) -> u64 {
         match self {
-            TokenCodes::PerToken(tokens) => tokens.rows(),
-            TokenCodes::PerTensor(tokens) => tokens.rows(),
+            TokenCodes::ByToken(tokens) => tokens.rows(),
+            TokenCodes::ByTensor(tokens) => tokens.rows(),
         }
     }
 
@@ -26,8 +26,8 @@ impl TokenCodes {
     /// A CUDA error of the copy, or of a kernel launched before.
     pub fn download_codes(&self) -> Result<Vec<i8>> {
         match self {
-            TokenCodes::PerToken(tokens) => tokens.download_codes(),
-            TokenCodes::PerTensor(tokens) => tokens.download_codes(),
+            TokenCodes::ByToken(tokens) => tokens.download_codes(),
+            TokenCodes::ByTensor(tokens) => tokens.download_codes(),
         }
     }
 
@@ -37,8 +37,8 @@ impl TokenCodes {
     /// As [`TokenCodes::download_codes`].
     pub fn download_scales(&self) -> Result<Vec<f32>> {
         match self {
-            TokenCodes::PerToken(tokens) => tokens.scales().download(),
-            TokenCodes::PerTensor(tokens) => tokens.scales().download(),
+            TokenCodes::ByToken(tokens) => tokens.scales().download(),
+            TokenCodes::ByTensor(tokens) => tokens.scales().download(),
         }
     }
 }
