@@ -1,4 +1,7 @@
-//! From accumulators to y: scale, add the bias, round once, store.
+//! From accumulators to y: what every epilogue shares. Scale, add, round once, store.
+//!
+//! What an op does with an accumulator is its [`Epilogue`], a type known when the entry is compiled: no kernel pays
+//! for another's.
 
 use contract::args::{DevicePtr, GemmArgs, Scales};
 use contract::fragment::pair_element;
@@ -6,18 +9,52 @@ use cuda_std::math::fma_rn_f32;
 use cuda_std::memory::ld_global_nc_b32;
 use cuda_std::warp::lane_id;
 
-use crate::gemm::{Accumulators, Config, Origin};
 use crate::main_loop::WarpPosition;
 use crate::output::Output;
+use crate::tile_walk::{Accumulators, Config, Origin};
 
 /// Columns side by side that a lane holds in a pair of n8 operands (`contract::fragment::w_row`).
-const QUAD: usize = 4;
+pub(crate) const QUAD: usize = 4;
 
-/// What the columns of a quad multiply and add.
-#[derive(Clone, Copy)]
-struct Columns {
-    s_w: [f32; QUAD],
-    bias: [f32; QUAD],
+/// An op's argument, and what becomes of the accumulators under it.
+pub(crate) trait Epilogue {
+    /// What it takes from a row of y: loaded once a tile, held in registers.
+    type Row: Copy;
+    /// What it takes from a column of y.
+    type Column: Copy;
+    /// In place of a row that is not in y, whose values are never stored.
+    const NO_ROW: Self::Row;
+    /// In place of a column that is not in y.
+    const NO_COLUMN: Self::Column;
+
+    /// The product whose accumulators they are.
+    fn product(&self) -> &GemmArgs;
+
+    /// Loads what it takes from row `row`.
+    ///
+    /// # Safety
+    /// The row is in y.
+    unsafe fn row(&self, row: u64) -> Self::Row;
+
+    /// Loads what it takes from column `col`.
+    ///
+    /// # Safety
+    /// The column is in y.
+    unsafe fn column(&self, col: u64) -> Self::Column;
+
+    /// The f32 of four outputs side by side, the first at `at`. Any of them may lie outside y: what they are then
+    /// does not matter, but nothing that is not there may be read for them.
+    ///
+    /// # Safety
+    /// The argument describes live memory that keeps to the contract of its device file.
+    unsafe fn values(&self, at: Origin, acc: [i32; QUAD], row: Self::Row, columns: [Self::Column; QUAD])
+    -> [f32; QUAD];
+}
+
+/// s_x · (s_w · acc) + addend: the product with s_x and the sum rounded once.
+#[inline(always)]
+pub(crate) fn affine(s_x: f32, s_w: f32, acc: i32, addend: f32) -> f32 {
+    fma_rn_f32(s_x, s_w * acc as f32, addend)
 }
 
 /// Scale `i`.
@@ -25,7 +62,7 @@ struct Columns {
 /// # Safety
 /// It exists.
 #[inline(always)]
-unsafe fn load_scale(scales: &Scales, i: u64) -> f32 {
+pub(crate) unsafe fn load_scale(scales: &Scales, i: u64) -> f32 {
     // SAFETY: the caller's.
     f32::from_bits(unsafe { ld_global_nc_b32(scales.ptr + 4 * i * scales.stride) })
 }
@@ -35,7 +72,7 @@ unsafe fn load_scale(scales: &Scales, i: u64) -> f32 {
 /// # Safety
 /// It exists if there is a bias.
 #[inline(always)]
-unsafe fn load_bias(bias: DevicePtr, i: u64) -> f32 {
+pub(crate) unsafe fn load_bias(bias: DevicePtr, i: u64) -> f32 {
     // SAFETY: the caller's.
     if bias == 0 { 0.0 } else { f32::from_bits(unsafe { ld_global_nc_b32(bias + 4 * i) }) }
 }
@@ -43,14 +80,14 @@ unsafe fn load_bias(bias: DevicePtr, i: u64) -> f32 {
 /// Stores the thread's outputs of the tile at `origin`, as far as they are inside y.
 ///
 /// # Safety
-/// `args` describes live memory that keeps to the module's contract.
+/// `args` describes live memory that keeps to the contract of its device file.
 #[inline(always)]
-pub(crate) unsafe fn store<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize>(
-    args: &GemmArgs,
+pub(crate) unsafe fn store<C: Config, O: Output, E: Epilogue, const FRAGS_M: usize, const FRAGS_N: usize>(
+    args: &E,
     origin: Origin,
     acc: &Accumulators<FRAGS_M, FRAGS_N>,
 ) {
-    let y = &args.y;
+    let y = &args.product().y;
     let warp = WarpPosition::of_this_thread(C::TILE);
     let (lane_row, lane_col) = pair_element(lane_id(), 0, 0);
     let first_row = origin.row + (warp.row + lane_row) as u64;
@@ -60,14 +97,14 @@ pub(crate) unsafe fn store<C: Config, O: Output, const FRAGS_M: usize, const FRA
         y.ptr.is_multiple_of((QUAD as u32 * O::BYTES) as u64) && y.row_stride.is_multiple_of(QUAD as u64);
 
     // A lane holds rows r and r + 8 of each m16 operand.
-    let mut s_x = [[0.0; 2]; FRAGS_M];
+    let mut rows = [[E::NO_ROW; 2]; FRAGS_M];
     if O::SCALED {
         for i in 0..FRAGS_M {
             for half in 0..2 {
                 let row = first_row + (16 * i + 8 * half) as u64;
                 if row < y.rows {
-                    // SAFETY: every row of y has a scale.
-                    s_x[i][half] = unsafe { load_scale(&args.s_x, row) };
+                    // SAFETY: the row is in y.
+                    rows[i][half] = unsafe { args.row(row) };
                 }
             }
         }
@@ -75,15 +112,12 @@ pub(crate) unsafe fn store<C: Config, O: Output, const FRAGS_M: usize, const FRA
 
     for pair in 0..FRAGS_N / 2 {
         let col = first_col + 16 * pair as u64;
-        let mut columns = Columns { s_w: [0.0; QUAD], bias: [0.0; QUAD] };
+        let mut columns = [E::NO_COLUMN; QUAD];
         if O::SCALED {
             for e in 0..QUAD {
                 if col + (e as u64) < y.cols {
-                    // SAFETY: every column of y has a scale and an element of the bias.
-                    unsafe {
-                        columns.s_w[e] = load_scale(&args.s_w, col + e as u64);
-                        columns.bias[e] = load_bias(args.bias, col + e as u64);
-                    }
+                    // SAFETY: the column is in y.
+                    columns[e] = unsafe { args.column(col + e as u64) };
                 }
             }
         }
@@ -92,7 +126,15 @@ pub(crate) unsafe fn store<C: Config, O: Output, const FRAGS_M: usize, const FRA
                 let row = first_row + (16 * i + 8 * half) as u64;
                 let (left, right) = (acc[i][2 * pair], acc[i][2 * pair + 1]);
                 let quad = [left[2 * half], left[2 * half + 1], right[2 * half], right[2 * half + 1]];
-                let bits = convert::<O>(quad, s_x[i][half], columns);
+                let mut values = [0.0; QUAD];
+                if O::SCALED {
+                    // SAFETY: the caller's.
+                    values = unsafe { args.values(Origin { row, col }, quad, rows[i][half], columns) };
+                }
+                let mut bits = [0; QUAD];
+                for e in 0..QUAD {
+                    bits[e] = O::bits(quad[e], values[e]);
+                }
                 let addr = y.ptr + (row * y.row_stride + col) * O::BYTES as u64;
                 if row >= y.rows {
                     continue;
@@ -112,15 +154,4 @@ pub(crate) unsafe fn store<C: Config, O: Output, const FRAGS_M: usize, const FRA
             }
         }
     }
-}
-
-/// The bits of a quad of outputs: s_x · (s_w · acc) + bias, the last product and the sum rounded once.
-#[inline(always)]
-fn convert<O: Output>(quad: [i32; QUAD], s_x: f32, columns: Columns) -> [u32; QUAD] {
-    let mut bits = [0; QUAD];
-    for e in 0..QUAD {
-        let value = if O::SCALED { fma_rn_f32(s_x, columns.s_w[e] * quad[e] as f32, columns.bias[e]) } else { 0.0 };
-        bits[e] = O::bits(quad[e], value);
-    }
-    bits
 }

@@ -20,100 +20,85 @@
 //! Every element of y is the sum of its own row of x and of w, so a token's result depends on no other token.
 
 use contract::args::GemmArgs;
-use contract::gemm_tile::{GemmTile, T16X64, T64X64, T128X128};
-use cuda_std::thread::{block_idx_x, grid_dim_x};
-use cuda_std::{dynamic_shared_mem, kernel};
+use cuda_std::kernel;
 use rows::{Bf16, F16};
 
+use crate::epilogue::{Epilogue, QUAD, affine, load_bias, load_scale};
 use crate::output::Output;
-use crate::{epilogue, main_loop};
+use crate::tile_walk::{Config, Origin, entries, walk};
 
-dynamic_shared_mem! {
-    /// The ring of slots. Rows of a tile are 128 bytes, and the swizzle counts on them to start at multiples of it.
-    fn gemm_slots() -> align(128);
-}
-
-/// A tile configuration as a type, so that its numbers are constants.
-pub(crate) trait Config {
-    const TILE: GemmTile;
-}
-
-/// The accumulators of one thread: m16 operands × n8 operands × registers.
-pub(crate) type Accumulators<const FRAGS_M: usize, const FRAGS_N: usize> = [[[i32; 4]; FRAGS_N]; FRAGS_M];
-
-/// Which outputs a block computes: row and column of the tile's first.
+/// What a column multiplies and adds.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin {
-    pub(crate) row: u64,
-    pub(crate) col: u64,
+pub(crate) struct Column {
+    pub(crate) s_w: f32,
+    pub(crate) bias: f32,
 }
 
-/// Computes the block's tiles. `IN_FLIGHT` is `stages - 2`: the k_blocks still on their way when one is computed.
-///
+impl Column {
+    /// Of column `col` of a product.
+    ///
+    /// # Safety
+    /// The column exists in y.
+    #[inline(always)]
+    pub(crate) unsafe fn load(args: &GemmArgs, col: u64) -> Self {
+        // SAFETY: every column of y has a scale and, where there is a bias, an element of it.
+        unsafe { Self { s_w: load_scale(&args.s_w, col), bias: load_bias(args.bias, col) } }
+    }
+}
+
+impl Epilogue for GemmArgs {
+    /// s_x.
+    type Row = f32;
+    type Column = Column;
+    const NO_ROW: f32 = 0.0;
+    const NO_COLUMN: Column = Column { s_w: 0.0, bias: 0.0 };
+
+    #[inline(always)]
+    fn product(&self) -> &GemmArgs {
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn row(&self, row: u64) -> f32 {
+        // SAFETY: every row of y has a scale.
+        unsafe { load_scale(&self.s_x, row) }
+    }
+
+    #[inline(always)]
+    unsafe fn column(&self, col: u64) -> Column {
+        // SAFETY: the caller's.
+        unsafe { Column::load(self, col) }
+    }
+
+    #[inline(always)]
+    unsafe fn values(&self, _: Origin, acc: [i32; QUAD], s_x: f32, columns: [Column; QUAD]) -> [f32; QUAD] {
+        let mut values = [0.0; QUAD];
+        for e in 0..QUAD {
+            values[e] = affine(s_x, columns[e].s_w, acc[e], columns[e].bias);
+        }
+        values
+    }
+}
+
 /// # Safety
-/// `args` describes live memory that keeps to the file's contract; all threads of the block call it together.
+/// As [`walk`].
 #[inline(always)]
 unsafe fn gemm<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize, const IN_FLIGHT: u32>(
     args: &GemmArgs,
 ) {
-    const {
-        assert!(FRAGS_M == C::TILE.frags_m() as usize && FRAGS_N == C::TILE.frags_n() as usize);
-        assert!(IN_FLIGHT + 2 == C::TILE.stages);
-    }
-    let tiles_m = args.y.rows.div_ceil(C::TILE.block_m as u64);
-    let tiles_n = args.y.cols.div_ceil(C::TILE.block_n as u64);
-    let mut tile = block_idx_x() as u64;
-    // Block-uniform.
-    while tile < tiles_m * tiles_n {
-        let (row, col) = GemmTile::position(tile, tiles_m, tiles_n);
-        let origin = Origin { row: row * C::TILE.block_m as u64, col: col * C::TILE.block_n as u64 };
-        // SAFETY: the caller's.
-        unsafe {
-            let acc = main_loop::accumulate::<C, FRAGS_M, FRAGS_N, IN_FLIGHT>(args, origin, gemm_slots());
-            epilogue::store::<C, O, FRAGS_M, FRAGS_N>(args, origin, &acc);
-        }
-        tile += grid_dim_x() as u64;
-    }
-}
-
-/// The entries for one tile configuration. Counts of collectives are those in the PTX of the entry.
-macro_rules! entries {
-    (
-        $config:ident = $tile:expr, blocks = $blocks:literal, ldmatrix = $ldmatrix:literal, mma = $mma:literal,
-        $($entry:ident: $output:ty),*
-    ) => {
-        struct $config;
-        impl Config for $config {
-            const TILE: GemmTile = $tile;
-        }
-        $(
-            /// y = x · wᵀ of int8 codes, dequantized to the output type or left as int32.
-            ///
-            /// # Safety
-            /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
-            #[kernel(
-                launch_bounds($tile.threads(), $blocks),
-                collectives(bar_sync = 2, ldmatrix = $ldmatrix, mma_sync = $mma)
-            )]
-            pub unsafe fn $entry(args: GemmArgs) {
-                const FRAGS_M: usize = $tile.frags_m() as usize;
-                const FRAGS_N: usize = $tile.frags_n() as usize;
-                // SAFETY: the caller's.
-                unsafe { gemm::<$config, $output, FRAGS_M, FRAGS_N, { $tile.stages - 2 }>(&args) }
-            }
-        )*
-    };
+    // SAFETY: the caller's.
+    unsafe { walk::<C, O, GemmArgs, FRAGS_M, FRAGS_N, IN_FLIGHT>(args) }
 }
 
 entries!(
-    Large = T128X128, blocks = 2, ldmatrix = 32, mma = 128,
+    Large, gemm(GemmArgs):
     gemm_t128x128_f32: f32, gemm_t128x128_f16: F16, gemm_t128x128_bf16: Bf16, gemm_t128x128_i32: i32
 );
 entries!(
-    Medium = T64X64, blocks = 3, ldmatrix = 16, mma = 32,
+    Medium, gemm(GemmArgs):
     gemm_t64x64_f32: f32, gemm_t64x64_f16: F16, gemm_t64x64_bf16: Bf16, gemm_t64x64_i32: i32
 );
 entries!(
-    Small = T16X64, blocks = 4, ldmatrix = 8, mma = 8,
+    Small, gemm(GemmArgs):
     gemm_t16x64_f32: f32, gemm_t16x64_f16: F16, gemm_t16x64_bf16: Bf16, gemm_t16x64_i32: i32
 );

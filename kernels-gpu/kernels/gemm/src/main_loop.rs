@@ -11,8 +11,8 @@ use cuda_std::sync::sync_threads;
 use cuda_std::thread::thread_idx_x;
 use cuda_std::warp::{WARP_SIZE, lane_id};
 
-use crate::gemm::{Accumulators, Config, Origin};
 use crate::tile_loader::TileLoader;
+use crate::tile_walk::{Accumulators, Config, Origin};
 
 /// Bytes of K in one `mma.sync`.
 const MMA_K_BYTES: u32 = 32;

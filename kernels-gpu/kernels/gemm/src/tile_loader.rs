@@ -5,7 +5,7 @@ use contract::swizzle::{self, CHUNK_BYTES, CHUNKS, ROW_BYTES};
 use core::marker::PhantomData;
 use cuda_std::cp_async::cp_async_cg_shared_global_16;
 
-use crate::gemm::Config;
+use crate::tile_walk::Config;
 
 /// One thread's copies of the tiles of one operand: the same chunk of every [`Self::ROW_STEP`]-th row.
 ///
