@@ -63,6 +63,7 @@ mod memory;
 pub mod occupancy;
 pub mod operands;
 pub mod ops;
+pub mod program;
 pub mod ptx;
 pub mod registry;
 pub mod verify;

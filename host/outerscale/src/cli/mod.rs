@@ -5,14 +5,15 @@ mod demo;
 mod devices;
 mod inspect;
 mod linear;
-mod report;
-mod scheme;
 mod verify;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use outerscale::{Backend, Dtype, Gpu, verify::Options};
-use report::Output;
-use std::{io::Write, process::ExitCode};
+use clap::{Parser, Subcommand, ValueEnum};
+use outerscale::{
+    Dtype,
+    program::{self, Common, Done, end, report, scheme},
+    verify::Options,
+};
+use std::process::ExitCode;
 
 /// Linear layers with 8-bit activations and 8-bit weights, bit for bit as the numeric contract says.
 ///
@@ -67,33 +68,6 @@ enum Command {
     },
 }
 
-/// The flags that every command has.
-#[derive(Args, Clone)]
-struct Common {
-    /// The driver: auto takes a GPU where there is one, else the simulator [default: $OUTERSCALE_BACKEND or auto].
-    #[arg(long, value_name = "BACKEND", value_parser = ["auto", "cuda", "sim"])]
-    backend: Option<String>,
-    /// Use the kernels compiled for this architecture, such as sm_80; inspect takes any that they run on.
-    #[arg(long, value_name = "ARCH")]
-    arch: Option<String>,
-    /// Print one JSON object on stdout and nothing else there.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Common {
-    fn backend(&self) -> outerscale::Result<Backend> {
-        match &self.backend {
-            Some(word) => word.parse().map_err(outerscale::Error::Backend),
-            None => Backend::from_env(),
-        }
-    }
-
-    fn open(&self) -> outerscale::Result<Gpu> {
-        Gpu::open_with_arch(self.backend()?, self.arch.as_deref())
-    }
-}
-
 /// The output types by their words.
 #[derive(Clone, Copy, ValueEnum)]
 enum OutDtypeWord {
@@ -112,19 +86,11 @@ impl From<OutDtypeWord> for Dtype {
     }
 }
 
-/// What a command ends with: what it prints and whether every comparison held.
-pub(crate) struct Done {
-    output: Output,
-    right: bool,
-}
-
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let logged = env_logger::Env::new().filter_or("OUTERSCALE_LOG", std::env::var("RUST_LOG").unwrap_or_default());
-    env_logger::Builder::from_env(logged).init();
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match program::start() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(ended) => return ended,
     };
     let (json, result) = match cli.command {
         Command::Demo { common } => (common.json, demo::run(&common)),
@@ -136,49 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(flags) => (flags.common.json, bench::run(&flags)),
         Command::Devices { common } => (common.json, devices::run(&common)),
     };
-    match result {
-        Ok(done) => {
-            if let Err(error) = done.output.print(json) {
-                return unprinted(&error);
-            }
-            if done.right { ExitCode::SUCCESS } else { ExitCode::from(1) }
-        }
-        Err(error) => complain(&error.to_string()),
-    }
-}
-
-/// What to end with when stdout takes no more.
-fn unprinted(error: &std::io::Error) -> ExitCode {
-    // Whoever reads a pipe may stop early: no reason to complain. 128 + SIGPIPE, as other programs end then.
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
-        ExitCode::from(141)
-    } else {
-        complain(&format!("stdout cannot be written: {error}"))
-    }
-}
-
-/// One line on stderr, and status 2.
-fn complain(what: &str) -> ExitCode {
-    let line: Vec<_> = what.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    // Names of tensors and files are anyone's: nothing in them may move the cursor or colour the terminal.
-    let line = line.join(" ").replace(char::is_control, "\u{fffd}");
-    // With stderr gone the status still tells.
-    _ = writeln!(std::io::stderr(), "error: {line}");
-    ExitCode::from(2)
-}
-
-/// Help and version as clap prints them; what is wrong with a call in one line.
-fn usage(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return error.print().map_or_else(|error| unprinted(&error), |()| ExitCode::SUCCESS);
-    }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return complain("a command is missing; outerscale --help lists them");
-    }
-    let text = error.to_string();
-    let what = text.split("\n\nUsage:").next().unwrap_or_default().trim_start_matches("error: ");
-    let what = what.split("\n\nFor more information").next().unwrap_or_default();
-    complain(&format!("{}; see outerscale --help", what.trim()))
+    end(json, result)
 }
 
 #[cfg(test)]

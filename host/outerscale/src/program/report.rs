@@ -1,22 +1,25 @@
 //! What commands print: a text for people, a JSON object for programs.
 
+use crate::{Gpu, gpu::Driver};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{ProgressBar, ProgressStyle};
-use outerscale::{Gpu, gpu::Driver};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 
 /// What a command has to say.
-pub(crate) struct Output {
+pub struct Output {
     /// For people.
-    pub(crate) text: String,
+    pub text: String,
     /// For programs.
-    pub(crate) json: Value,
+    pub json: Value,
 }
 
 impl Output {
     /// Prints one of the two to stdout.
-    pub(crate) fn print(&self, json: bool) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of stdout.
+    pub fn print(&self, json: bool) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         if json {
             writeln!(out, "{:#}", self.json)?;
@@ -28,7 +31,7 @@ impl Output {
 }
 
 /// A table with a line under its heading; the columns of `right` are numbers.
-pub(crate) fn table(heading: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub fn table(heading: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line)).set_header(heading.to_vec());
@@ -44,7 +47,7 @@ pub(crate) fn table(heading: &[&str], right: &[usize], rows: impl IntoIterator<I
 }
 
 /// Where the work runs, in words.
-pub(crate) fn place(gpu: &Gpu) -> String {
+pub fn place(gpu: &Gpu) -> String {
     match gpu.driver() {
         Driver::Cuda => gpu.name().to_owned(),
         Driver::Sim => "simulator".to_owned(),
@@ -52,7 +55,7 @@ pub(crate) fn place(gpu: &Gpu) -> String {
 }
 
 /// The driver and the device for programs.
-pub(crate) fn place_json(gpu: &Gpu) -> Value {
+pub fn place_json(gpu: &Gpu) -> Value {
     let (major, minor) = gpu.version();
     serde_json::json!({
         "driver": gpu.driver().to_string(),
@@ -63,7 +66,7 @@ pub(crate) fn place_json(gpu: &Gpu) -> Value {
 }
 
 /// A line that says where the work runs, and why not on a GPU.
-pub(crate) fn place_line(gpu: &Gpu) -> String {
+pub fn place_line(gpu: &Gpu) -> String {
     let (major, minor) = gpu.version();
     // The simulated GPU has its architecture in its name.
     let version = match gpu.driver() {
@@ -78,20 +81,21 @@ pub(crate) fn place_line(gpu: &Gpu) -> String {
 }
 
 /// `number` as a percentage with three digits that count.
-pub(crate) fn percent(number: f64) -> String {
+pub fn percent(number: f64) -> String {
     format!("{:.3} %", 100.0 * number)
 }
 
 /// A number for JSON: null where it is not finite, which JSON cannot say.
-pub(crate) fn json_number(number: f64) -> Value {
+pub fn json_number(number: f64) -> Value {
     serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
 /// A progress bar on stderr, where that is a terminal.
-pub(crate) struct Progress(ProgressBar);
+pub struct Progress(ProgressBar);
 
 impl Progress {
-    pub(crate) fn new(json: bool) -> Self {
+    /// A bar of no steps yet; hidden where `json` is asked for.
+    pub fn new(json: bool) -> Self {
         let bar = if json || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(0) };
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
             bar.set_style(style);
@@ -100,7 +104,7 @@ impl Progress {
     }
 
     /// Shows that `name`, number `index` of `count`, begins.
-    pub(crate) fn step(&self, name: &str, index: usize, count: usize) {
+    pub fn step(&self, name: &str, index: usize, count: usize) {
         self.0.set_length(count as u64);
         self.0.set_position(index as u64);
         self.0.set_message(name.to_owned());

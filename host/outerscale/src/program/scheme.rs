@@ -1,11 +1,11 @@
 //! The flags that choose a scheme and give its parameters: the same for every command that runs layers.
 
+use crate::linear::Scheme;
 use clap::{Args, ValueEnum};
-use outerscale::linear::Scheme;
 
 /// A scheme and its parameters.
 #[derive(Args, Clone)]
-pub(super) struct SchemeFlags {
+pub struct SchemeFlags {
     /// How x is quantized.
     #[arg(long, value_enum, default_value = "w8a8-token")]
     scheme: SchemeWord,
@@ -13,7 +13,7 @@ pub(super) struct SchemeFlags {
 
 impl SchemeFlags {
     /// The scheme with its parameters.
-    pub(super) fn scheme(&self) -> Scheme {
+    pub fn scheme(&self) -> Scheme {
         self.scheme.scheme()
     }
 }
