@@ -10,6 +10,7 @@ use ptx_sim::{Instance, Launch, Memory, Module, Schedule};
 /// An argument struct of the contract.
 pub trait Argument: Copy {}
 impl Argument for args::RowAbsmaxArgs {}
+impl Argument for args::ColumnAbsmaxArgs {}
 impl Argument for args::TensorAbsmaxArgs {}
 impl Argument for args::QuantizeTokenArgs {}
 impl Argument for args::QuantizeTensorArgs {}

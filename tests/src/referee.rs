@@ -78,6 +78,7 @@ impl Trial<'_> {
                 let input = Input { place, x, wide };
                 match op {
                     "row_absmax" => self.row_absmax(&input),
+                    "column_absmax" => self.column_absmax(&input),
                     "tensor_absmax" => self.tensor_absmax(&input),
                     "quantize_token" => self.quantize_token(&input),
                     "quantize_tensor" => self.quantize_tensor(&input),
@@ -95,6 +96,15 @@ impl Trial<'_> {
         let absmax = self.machine.room(4 * rows);
         self.launch(input.place, &args::RowAbsmaxArgs { x: self.matrix(input), absmax })?;
         self.compare("absmax", absmax, &oracle::row_absmax(&input.wide, rows, input.place.cols))
+    }
+
+    fn column_absmax<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        // What batches before have left: larger than this batch has in some columns, nothing in others.
+        let so_far: Vec<f32> = (0..cols).map(|col| [0.0, 0.25, 1e30][col % 3]).collect();
+        let absmax = self.machine.vector(&so_far);
+        self.launch(input.place, &args::ColumnAbsmaxArgs { x: self.matrix(input), absmax })?;
+        self.compare("absmax", absmax, &oracle::column_absmax(&so_far, &input.wide, rows))
     }
 
     fn tensor_absmax<T: Value>(&self, input: &Input<T>) -> Result<(), String> {

@@ -24,6 +24,16 @@ pub enum Error {
         /// The scale that was given.
         scale: f32,
     },
+    /// A smoothing exponent outside [0, 1], or NaN.
+    AlphaOutOfRange {
+        /// The exponent that was given.
+        alpha: f64,
+    },
+    /// An input channel whose activations or weights have a NaN or an infinity: no factor smooths it.
+    NoFactor {
+        /// The channel.
+        channel: usize,
+    },
 }
 
 impl fmt::Display for Error {
@@ -37,6 +47,10 @@ impl fmt::Display for Error {
             }
             Error::ScaleOutOfRange { scale } => {
                 write!(f, "scale {scale:e} is outside [2^-100, 2^100]; give one inside")
+            }
+            Error::AlphaOutOfRange { alpha } => write!(f, "alpha {alpha} is outside [0, 1]; give one inside"),
+            Error::NoFactor { channel } => {
+                write!(f, "channel {channel} has a NaN or an infinity, which no factor smooths; leave it out")
             }
         }
     }

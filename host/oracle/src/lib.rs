@@ -4,7 +4,7 @@
 //! and it knows nothing of kernels, tiles, strides or devices. Matrices are dense and row-major;
 //! f16 and bf16 inputs are widened to f32 first ([`float`]), which is exact.
 //!
-//! One op has one name everywhere, and here one file: [`row_absmax()`], [`tensor_absmax()`],
+//! One op has one name everywhere, and here one file: [`row_absmax()`], [`column_absmax()`], [`tensor_absmax()`],
 //! [`quantize_token()`], [`quantize_tensor()`], [`quantize_static()`], [`pack_rows()`] and the two halves
 //! of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
 //! [`reference()`] the same layer in float64, [`metrics()`] the distance between the two.
@@ -12,6 +12,7 @@
 //! Lengths that do not fit together are a mistake of the caller and panic; what data can cause (K too
 //! large, a scale out of range) is an [`Error`].
 
+pub mod column_absmax;
 mod error;
 pub mod float;
 pub mod gemm;
@@ -24,8 +25,10 @@ pub mod quantize_token;
 pub mod reference;
 pub mod row_absmax;
 pub mod scale;
+pub mod smooth_factors;
 pub mod tensor_absmax;
 
+pub use column_absmax::column_absmax;
 pub use error::Error;
 pub use float::{canonical, widen_bf16, widen_f16};
 pub use gemm::{Dequant, dequant_bf16, dequant_f16, dequant_f32, gemm_i32};
@@ -38,12 +41,21 @@ pub use quantize_token::quantize_token;
 pub use reference::reference;
 pub use row_absmax::row_absmax;
 pub use scale::{code, scale_from_absmax};
+pub use smooth_factors::{smooth_factors, smooth_tokens, smooth_weights};
 pub use tensor_absmax::tensor_absmax;
 
 /// The ops that have a scalar definition here, by the name that the device file, the host op, the
 /// registry row and the bench row have too. Each is a file of this crate.
-pub const OPS: [&str; 7] =
-    ["row_absmax", "tensor_absmax", "quantize_token", "quantize_tensor", "quantize_static", "pack_rows", "gemm"];
+pub const OPS: [&str; 8] = [
+    "row_absmax",
+    "column_absmax",
+    "tensor_absmax",
+    "quantize_token",
+    "quantize_tensor",
+    "quantize_static",
+    "pack_rows",
+    "gemm",
+];
 
 /// The largest K: 127 · 127 · K ≤ 2³¹ − 1.
 pub const MAX_K: usize = 133_144;

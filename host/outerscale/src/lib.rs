@@ -66,6 +66,7 @@ pub mod ops;
 pub mod program;
 pub mod ptx;
 pub mod registry;
+pub mod smooth;
 pub mod verify;
 
 pub use element::{Dtype, Element, Float, OutputElement};
@@ -74,6 +75,7 @@ pub use gpu::{Backend, Gpu, Launch};
 pub use layout::Layout;
 pub use memory::DeviceVector;
 pub use operands::{
-    Activations, Bias, Int8Matrix, NonFiniteCounter, Output, PackedCodes, PartialAbsmax, PerChannel, PerInputChannel,
-    PerTensor, PerToken, QuantizedTokens, QuantizedWeights, ScaleKind, Scales, TokenScale, WeightScale, Weights,
+    Activations, Bias, ColumnAbsmax, Int8Matrix, NonFiniteCounter, Output, PackedCodes, PartialAbsmax, PerChannel,
+    PerInputChannel, PerTensor, PerToken, QuantizedTokens, QuantizedWeights, ScaleKind, Scales, TokenScale,
+    WeightScale, Weights,
 };

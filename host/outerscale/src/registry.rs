@@ -90,6 +90,7 @@ macro_rules! op {
 /// Every op, in the order of the way of the data.
 pub static OPS: &[Op] = &[
     op!(row_absmax, ROW_ABSMAX, oracle: row_absmax),
+    op!(column_absmax, COLUMN_ABSMAX, oracle: column_absmax),
     op!(tensor_absmax, TENSOR_ABSMAX, oracle: tensor_absmax),
     op!(quantize_token, QUANTIZE_TOKEN, oracle: quantize_token),
     op!(quantize_tensor, QUANTIZE_TENSOR, oracle: quantize_tensor),

@@ -64,6 +64,16 @@ pub struct TensorAbsmaxArgs {
     pub partials: DevicePtr,
 }
 
+/// `column_absmax`: x `[rows, cols]` → the absmax of each column, on top of what is there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnAbsmaxArgs {
+    /// The matrix.
+    pub x: Matrix,
+    /// f32 `[cols]`, magnitudes: zeros before the first batch. Nothing but atomics accesses it meanwhile.
+    pub absmax: DevicePtr,
+}
+
 /// `quantize_token`: x → codes with one scale a row, the reduction fused. Also quantizes weight rows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -40,6 +40,15 @@ pub const fn partials(rows: u64, cols: u64) -> u32 {
     at_least_one(rows.div_ceil(rows_per_block), MAX_PARTIALS)
 }
 
+/// Rows that a block of `column_absmax` reduces at a time, each warp every eighth of them.
+pub const COLUMN_ROWS: u64 = 256;
+
+/// Blocks for `column_absmax`: one for [`COLUMN_ROWS`] rows of 128 columns, which are a warp's windows of f32. For
+/// 16-bit elements every second one has nothing to do.
+pub const fn column_blocks(rows: u64, cols: u64) -> u32 {
+    at_least_one(rows.div_ceil(COLUMN_ROWS).saturating_mul(cols / 128 + 1), MAX_BLOCKS)
+}
+
 /// Blocks for the GEMM: one a tile.
 pub const fn tile_blocks(tiles: u64) -> u32 {
     at_least_one(tiles, MAX_BLOCKS)
@@ -56,6 +65,8 @@ mod tests {
         assert_eq!(row_blocks(u64::MAX, 1) as u64, MAX_BLOCKS);
         assert_eq!((tile_blocks(0), tile_blocks(5)), (1, 5));
         assert_eq!(tile_blocks(u64::MAX) as u64, MAX_BLOCKS);
+        assert_eq!((column_blocks(0, 5), column_blocks(257, 384)), (1, 8));
+        assert_eq!(column_blocks(u64::MAX, u64::MAX) as u64, MAX_BLOCKS);
     }
 
     #[test]

@@ -13,4 +13,5 @@ mod pack;
 mod quantize;
 mod reduce;
 mod registry;
+mod smooth;
 mod whole;

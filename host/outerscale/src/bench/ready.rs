@@ -2,7 +2,7 @@
 
 use super::Shape;
 use crate::{
-    Activations, Bias, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, Weights,
+    Activations, Bias, ColumnAbsmax, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, Weights,
     ops::{self, Choice, Product, StaticScale},
 };
 use half::f16;
@@ -41,6 +41,11 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
         "row_absmax" => {
             let (got, launch) = ops::row_absmax(gpu, &x, Choice::Auto)?;
             (launch, no || same(&got.download()?, &oracle::row_absmax(&wide(), rows, cols)))
+        }
+        "column_absmax" => {
+            let absmax = ColumnAbsmax::new(gpu, k)?;
+            let launch = ops::column_absmax(gpu, &x, &absmax, Choice::Auto)?;
+            (launch, no || same(&absmax.download()?, &oracle::column_absmax(&vec![0.0; cols], &wide(), rows)))
         }
         "tensor_absmax" => {
             let (got, launch) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;

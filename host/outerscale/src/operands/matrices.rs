@@ -126,6 +126,27 @@ impl PartialAbsmax {
     }
 }
 
+/// The largest magnitude of each column, f32 `[K]`, over the batches that `column_absmax` has met.
+pub struct ColumnAbsmax(pub(crate) DeviceVector<f32>);
+
+impl ColumnAbsmax {
+    /// Of no batch yet: K zeros.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn new(gpu: &Gpu, k: u64) -> Result<Self> {
+        DeviceVector::upload(gpu, &vec![0.0; k as usize]).map(ColumnAbsmax)
+    }
+
+    /// Copies the maxima to the host, after what was launched before has ended.
+    ///
+    /// # Errors
+    /// A CUDA error of the copy, or of a kernel launched before.
+    pub fn download(&self) -> Result<Vec<f32>> {
+        self.0.download()
+    }
+}
+
 /// Counts the NaN and Inf inputs that a static scale cannot carry.
 pub struct NonFiniteCounter(pub(crate) Arc<DeviceMemory>);
 

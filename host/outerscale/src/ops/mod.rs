@@ -3,6 +3,7 @@
 //! Each validates (an error names the argument and the rule), chooses a variant (the eligible ones, then a
 //! committed preference; a variant asked for by name is validated the same), and launches.
 
+mod column_absmax;
 mod gemm;
 mod pack_rows;
 mod quantize_static;
@@ -12,6 +13,7 @@ mod row_absmax;
 mod tensor_absmax;
 mod variant;
 
+pub use column_absmax::column_absmax;
 pub use gemm::{Product, gemm, max_k};
 pub use pack_rows::pack_rows;
 pub use quantize_static::{StaticScale, quantize_static};
@@ -23,6 +25,7 @@ pub use variant::{Choice, Chosen, Preference, Problem, Table, Variant, choose};
 
 pub(crate) mod tables {
     //! The variant rows and preferences of each op, for the registry.
+    pub(crate) use super::column_absmax::COLUMN_ABSMAX;
     pub(crate) use super::{gemm::GEMM, pack_rows::PACK_ROWS, quantize_static::QUANTIZE_STATIC};
     pub(crate) use super::{quantize_tensor::QUANTIZE_TENSOR, quantize_token::QUANTIZE_TOKEN};
     pub(crate) use super::{row_absmax::ROW_ABSMAX, tensor_absmax::TENSOR_ABSMAX};

@@ -3,7 +3,7 @@
 use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, describe, layout, matrix};
 use super::quantizers::{SHAPES, by_dtype};
-use crate::{Activations, Float, Layout, Result, ops};
+use crate::{Activations, ColumnAbsmax, Float, Layout, Result, ops};
 use contract::grid;
 
 pub(crate) fn row_absmax(check: &mut Check<'_>) -> Result<()> {
@@ -22,6 +22,38 @@ fn row_absmax_of<T: Float>(check: &mut Check<'_>) -> Result<()> {
             check.same(Results { name: "absmax", cols: 1, case: &describe(pattern, &at) }, &got, &want);
             if check.found() {
                 return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn column_absmax(check: &mut Check<'_>) -> Result<()> {
+    by_dtype!(check, column_absmax_of)
+}
+
+/// Rows of more than one block, and more than a warp has in flight; columns of more than one group of windows.
+const TALL: [(u64, u64); 4] = [(300, 5), (41, 700), (257, 130), (64, 257)];
+
+fn column_absmax_of<T: Float>(check: &mut Check<'_>) -> Result<()> {
+    let shapes = SHAPES.into_iter().filter(|(_, cols)| *cols < 4000).chain(TALL);
+    for (index, (rows, cols)) in shapes.enumerate() {
+        for (way, pattern) in Pattern::SINGLE.into_iter().enumerate() {
+            let absmax = ColumnAbsmax::new(check.gpu, cols)?;
+            let mut want = vec![0.0; cols as usize];
+            // Two batches, not laid out alike: the second goes on where the first ended.
+            for batch in 0..2 {
+                let at = layout(index as u64 + way as u64 + batch, rows, cols);
+                let case = format!("batch {batch}, {}", describe(pattern, &at));
+                let x = matrix::<T>(&mut check.next_case(), pattern, rows, cols);
+                let operand = Activations::upload(check.gpu, &x, at)?;
+                ops::column_absmax(check.gpu, &operand, &absmax, check.choice())?;
+                let wide: Vec<f32> = x.iter().map(|v| v.widen()).collect();
+                want = oracle::column_absmax(&want, &wide, rows as usize);
+                check.same(Results { name: "absmax", cols: cols as usize, case: &case }, &absmax.download()?, &want);
+                if check.found() {
+                    return Ok(());
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Device module: reduce. The absmax of rows and of a whole matrix, a NaN kept (NUMERICS.md).
+//! Device module: reduce. The absmax of rows, of columns and of a whole matrix, a NaN kept (NUMERICS.md).
 //!
 //! One file an op; what they have in common:
 //! - T is f32, f16 or bf16. x `[rows, cols]` has any row stride and is aligned to one element; its rows are read with
@@ -6,6 +6,7 @@
 //! - Blocks have `contract::grid::THREADS` threads. Any grid is right: blocks walk on in steps of the grid.
 #![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
 
+pub mod column_absmax;
 pub mod row_absmax;
 mod share;
 pub mod tensor_absmax;
