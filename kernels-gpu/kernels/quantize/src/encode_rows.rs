@@ -7,16 +7,17 @@ use contract::args::{Codes, Matrix};
 use rows::{Element, Group, Row, Warp, Window};
 
 use crate::code::CodeRow;
+use crate::transform::Columns;
 
 /// Windows of a lane in one unit, all in flight together.
 const UNIT: usize = 4;
 
-/// Stores `encode` of every window and edge of x, and the padding of every row of codes.
+/// Stores `encode` of every window and edge of x, with their columns, and the padding of every row of codes.
 ///
 /// # Safety
 /// x and q describe live memory that keeps to the module's contract.
 #[inline(always)]
-pub(crate) unsafe fn encode_rows<T: Element>(x: &Matrix, q: &Codes, mut encode: impl FnMut(Window) -> Window) {
+pub(crate) unsafe fn encode_rows<T: Element>(x: &Matrix, q: &Codes, mut encode: impl FnMut(Window, Columns) -> Window) {
     let lane = Warp::rank() as u64;
     let unit_windows = UNIT as u64 * Warp::SIZE as u64;
     // Rounded up, this also covers a shifted row, whose windows end by then.
@@ -39,15 +40,16 @@ pub(crate) unsafe fn encode_rows<T: Element>(x: &Matrix, q: &Codes, mut encode: 
         }
         for (step, &window) in windows.iter().enumerate() {
             if share.has(step as u64) {
+                let columns = Columns { first: share.col(step as u64), len: Row::<T>::WINDOW };
                 // SAFETY: this lane alone has this window.
-                unsafe { codes.store_window(&row, share.col(step as u64), encode(window)) };
+                unsafe { codes.store_window(&row, columns.first, encode(window, columns)) };
             }
         }
         if unit_in_row == 0 {
             let edge = row.edge(lane);
             // SAFETY: the row's own edge; one warp has the row's first unit.
             unsafe {
-                codes.store_edge::<T>(edge, encode(row.load_edge(edge)));
+                codes.store_edge::<T>(edge, encode(row.load_edge(edge), edge.into()));
                 codes.store_padding(Warp::rank(), Warp::SIZE);
             }
         }

@@ -11,9 +11,11 @@
 mod code;
 mod encode_rows;
 pub mod pack_rows;
+mod quantize_rows;
 pub mod quantize_static;
 pub mod quantize_tensor;
 pub mod quantize_token;
+mod transform;
 
 cuda_std::shared_array! {
     /// For the maximum over a block.

@@ -20,5 +20,5 @@ use crate::encode_rows::encode_rows;
 #[kernel(launch_bounds(THREADS, 4))]
 pub unsafe fn pack_rows(args: PackRowsArgs) {
     // SAFETY: the caller's.
-    unsafe { encode_rows::<i8>(&args.x, &args.q, |window| window) }
+    unsafe { encode_rows::<i8>(&args.x, &args.q, |window, _| window) }
 }

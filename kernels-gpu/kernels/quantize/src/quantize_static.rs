@@ -23,7 +23,7 @@ use crate::encode_rows::encode_rows;
 unsafe fn quantize_static<T: Float>(args: &QuantizeStaticArgs) {
     let divisor = Divisor::new(args.scale);
     let mut non_finite = 0u64;
-    let encode = |window| {
+    let encode = |window, _| {
         if args.non_finite != 0 {
             for i in 0..Row::<T>::WINDOW {
                 non_finite += !T::widen(window, i).is_finite() as u64;

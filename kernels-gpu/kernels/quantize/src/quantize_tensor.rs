@@ -40,7 +40,7 @@ unsafe fn quantize_tensor<T: Float>(args: &QuantizeTensorArgs, mut block: Block)
     }
     let divisor = Divisor::new(scale);
     // SAFETY: the caller's.
-    unsafe { encode_rows::<T>(&args.x, &args.q, |window| divisor.codes::<T>(window)) }
+    unsafe { encode_rows::<T>(&args.x, &args.q, |window, _| divisor.codes::<T>(window)) }
 }
 
 /// The entry for one type of element. Counts of collectives are those in the PTX of the entry.
