@@ -151,12 +151,12 @@ impl Trial<'_> {
         let usable = own.is_finite() && own / 3.0 >= 2f32.powi(-100) && own <= 2f32.powi(100);
         for scale in [if usable { own / 3.0 } else { 0.031 }, 0.0157] {
             let q = self.codes(rows, cols);
-            let non_finite = self.machine.vector(&[5i32, 0]);
+            let (uploaded, counts) = (self.machine.vector(&[scale]), self.machine.vector(&[5i32, 0, 7, 0]));
             let x = self.matrix(input);
-            self.launch(input.place, &args::QuantizeStaticArgs { x, q, non_finite, scale, reserved: 0 })?;
-            let (codes, count) = oracle::quantize_static(&input.wide, scale).map_err(|e| e.to_string())?;
-            self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))?;
-            self.compare("non-finite count", non_finite, &[count as i32 + 5, 0])?;
+            self.launch(input.place, &args::QuantizeStaticArgs { x, q, scale: uploaded, counts })?;
+            let want = oracle::quantize_static(&input.wide, scale).map_err(|e| e.to_string())?;
+            self.compare("codes", q.ptr, &oracle::pack_rows(&want.codes, rows, cols, cols))?;
+            self.compare("counts", counts, &[want.non_finite as i32 + 5, 0, want.saturated as i32 + 7, 0])?;
         }
         Ok(())
     }

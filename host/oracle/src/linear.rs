@@ -54,7 +54,7 @@ pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, 
             let (codes, scale) = quantize_tensor(x);
             (codes, vec![scale])
         }
-        Scheme::Static(scale) => (quantize_static(x, scale)?.0, vec![scale]),
+        Scheme::Static(scale) => (quantize_static(x, scale)?.codes, vec![scale]),
     };
     let (q_w, s_w) = quantize_token(w, n, k);
     let acc = gemm_i32(&q_x, &q_w, m, n, k)?;

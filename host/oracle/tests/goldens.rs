@@ -99,7 +99,10 @@ fn tensor_scale_of_nothing_is_one() {
 #[test]
 fn static_scale_counts_what_it_cannot_carry() {
     let x = [1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1000.0, -1000.0];
-    assert_eq!(quantize_static(&x, 2.0), Ok((vec![0, 0, 127, -127, 127, -127], 3)));
+    let quantized = quantize_static(&x, 2.0).unwrap();
+    assert_eq!((quantized.codes, quantized.non_finite, quantized.saturated), (vec![0, 0, 127, -127, 127, -127], 3, 4));
+    // 127.5 rounds to 128, the even one; the number before it to 127.
+    assert_eq!(quantize_static(&[127.5, -127.5, 127.5f32.next_down(), 127.0], 1.0).unwrap().saturated, 2);
     let (least, most) = (2f32.powi(-100), 2f32.powi(100));
     for scale in [least, most] {
         assert!(quantize_static(&x, scale).is_ok());

@@ -75,7 +75,7 @@ pub use gpu::{Backend, Gpu, Launch};
 pub use layout::Layout;
 pub use memory::DeviceVector;
 pub use operands::{
-    Activations, Bias, ColumnAbsmax, Int8Matrix, NonFiniteCounter, Output, PackedCodes, PartialAbsmax, PerChannel,
+    Activations, Bias, ColumnAbsmax, InputCounters, InputCounts, Int8Matrix, Output, PackedCodes, PartialAbsmax, PerChannel,
     PerInputChannel, PerTensor, PerToken, QuantizedTokens, QuantizedWeights, ScaleKind, Scales, TokenScale,
     WeightScale, Weights,
 };

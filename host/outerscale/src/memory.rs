@@ -148,7 +148,8 @@ impl<T: Element> DeviceMatrix<T> {
     }
 }
 
-/// Elements in a row in device memory: what the reductions give.
+/// Elements in a row in device memory: what the reductions give. A clone is the same memory.
+#[derive(Clone)]
 pub struct DeviceVector<T> {
     pub(crate) memory: Arc<DeviceMemory>,
     len: u64,

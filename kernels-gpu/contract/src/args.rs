@@ -110,12 +110,10 @@ pub struct QuantizeStaticArgs {
     pub x: Matrix,
     /// The codes.
     pub q: Codes,
-    /// Address of a u64 to which the number of NaN and Inf inputs is added, or 0.
-    pub non_finite: DevicePtr,
-    /// The scale, in [2⁻¹⁰⁰, 2¹⁰⁰].
-    pub scale: f32,
-    /// Padding, 0.
-    pub reserved: u32,
+    /// f32 `[1]`: the scale, in [2⁻¹⁰⁰, 2¹⁰⁰].
+    pub scale: DevicePtr,
+    /// u64 `[2]`, or 0: the number of NaN and Inf inputs is added to the first, that of saturated ones to the second.
+    pub counts: DevicePtr,
 }
 
 /// `pack_rows`: int8 with any row stride and alignment → codes as our quantizers write them.

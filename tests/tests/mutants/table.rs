@@ -171,7 +171,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         edit: |text| at_sites(text, store_further),
     },
     Mutation {
-        what: "do not count what is not finite",
+        what: "do not count what a scale does not fit",
         entries: &["quantize_static_f32", "quantize_static_bf16"],
         edit: |text| at_sites(text, |l| dropped(l, "red.")),
     },

@@ -3,7 +3,7 @@
 use crate::gemm::{tokens, weights};
 use half::f16;
 use outerscale::{
-    Activations, Bias, Layout, Output, PerChannel, PerTensor, PerToken, Weights, ops,
+    Activations, Bias, Layout, Output, PerChannel, PerTensor, PerToken, Scales, Weights, ops,
     ops::{Choice, Product, StaticScale},
 };
 use outerscale_tests::{
@@ -53,8 +53,9 @@ impl Layer {
                 (q.download_codes().unwrap(), q.scales().download().unwrap())
             }
             Scheme::Static(scale) => {
-                let (q, _) =
-                    ops::quantize_static(gpu, &x, StaticScale { scale, non_finite: None }, Choice::Auto).unwrap();
+                let uploaded = Scales::upload(gpu, &[scale]).unwrap();
+                let with = StaticScale { scale: &uploaded, counters: None };
+                let (q, _) = ops::quantize_static(gpu, &x, with, Choice::Auto).unwrap();
                 ops::gemm(gpu, Product { x: &q, w: &w, bias: Some(&bias) }, &mut y, tile).unwrap();
                 (q.download_codes().unwrap(), vec![scale; place.rows])
             }

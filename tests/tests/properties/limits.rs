@@ -2,8 +2,8 @@
 
 use crate::gemm::{tokens, weights};
 use outerscale::{
-    Activations, Int8Matrix, Layout, NonFiniteCounter, Output, PerChannel, PerTensor, PerToken, QuantizedTokens,
-    Scales, ops,
+    Activations, InputCounters, InputCounts, Int8Matrix, Layout, Output, PerChannel, PerTensor, PerToken,
+    QuantizedTokens, Scales, ops,
     ops::{Choice, Product, StaticScale},
 };
 use outerscale_tests::harness::*;
@@ -21,10 +21,10 @@ fn no_tokens_launch_nothing() {
     assert_eq!((q.scales().download().unwrap(), launch.grid), (vec![1.0], 0));
     let (q, launch) = ops::quantize_token(gpu(), &x, Choice::Auto).unwrap();
     assert_eq!((q.download_codes().unwrap().len(), launch.grid), (0, 0));
-    let counter = NonFiniteCounter::new(gpu()).unwrap();
-    let with = StaticScale { scale: 1.0, non_finite: Some(&counter) };
+    let (counters, scale) = (InputCounters::new(gpu()).unwrap(), Scales::upload(gpu(), &[1.0]).unwrap());
+    let with = StaticScale { scale: &scale, counters: Some(&counters) };
     let (_, launch) = ops::quantize_static(gpu(), &x, with, Choice::Auto).unwrap();
-    assert_eq!((counter.read().unwrap(), launch.grid), (0, 0));
+    assert_eq!((counters.read().unwrap(), launch.grid), (InputCounts::default(), 0));
     let w = weights::<PerChannel>(gpu(), &[1; 3 * 37], 37, &[1.0; 3]);
     let mut y = Output::<f32>::new(gpu(), Layout::contiguous(0, 3)).unwrap();
     let launch = ops::gemm(gpu(), Product { x: &q, w: &w, bias: None }, &mut y, Choice::Auto).unwrap();
@@ -46,12 +46,13 @@ fn k_over_the_limit_is_refused_by_every_op() {
     let codes = Int8Matrix::upload(gpu(), &vec![1; k as usize], Layout::contiguous(1, k)).unwrap();
     let fits = Activations::<f32>::upload(gpu(), &[1.0], Layout::contiguous(1, 1)).unwrap();
     let (partials, _) = ops::tensor_absmax(gpu(), &fits, Choice::Auto).unwrap();
+    let scale = Scales::upload(gpu(), &[1.0]).unwrap();
     let messages = [
         refused(ops::row_absmax(gpu(), &x, Choice::Auto)),
         refused(ops::tensor_absmax(gpu(), &x, Choice::Auto)),
         refused(ops::quantize_token(gpu(), &x, Choice::Auto)),
         refused(ops::quantize_tensor(gpu(), &x, &partials, Choice::Auto)),
-        refused(ops::quantize_static(gpu(), &x, StaticScale { scale: 1.0, non_finite: None }, Choice::Auto)),
+        refused(ops::quantize_static(gpu(), &x, StaticScale { scale: &scale, counters: None }, Choice::Auto)),
         refused(ops::pack_rows(gpu(), &codes, Choice::Auto)),
     ];
     for message in messages {
@@ -79,17 +80,13 @@ fn codes_from_elsewhere_have_a_lower_limit() {
 
 #[test]
 fn scales_out_of_range_are_refused() {
-    let x = Activations::upload(gpu(), &[1.0f32], Layout::contiguous(1, 1)).unwrap();
     let (least, most) = (2f32.powi(-100), 2f32.powi(100));
     for scale in [0.0, -1.0, least.next_down(), most.next_up(), f32::INFINITY, f32::NAN] {
-        let with = StaticScale { scale, non_finite: None };
-        let message = refused(ops::quantize_static(gpu(), &x, with, Choice::Auto));
-        assert!(message.contains("2^-100"), "{message}");
         let message = refused(Scales::<PerTensor>::upload(gpu(), &[scale]));
         assert!(message.contains("2^-100"), "{message}");
     }
     for scale in [least, most] {
-        ops::quantize_static(gpu(), &x, StaticScale { scale, non_finite: None }, Choice::Auto).unwrap();
+        Scales::<PerTensor>::upload(gpu(), &[scale]).unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! `quantize_token` (tokens and weight rows), `quantize_tensor`, `quantize_static`.
 
 use half::{bf16, f16};
-use outerscale::{Activations, Gpu, NonFiniteCounter, Weights, ops};
+use outerscale::{Activations, Gpu, InputCounters, InputCounts, Scales, Weights, ops};
 use outerscale_tests::{
     data::{Kind, Value},
     harness::*,
@@ -54,19 +54,21 @@ fn tensor<T: Value>(gpu: &Gpu, place: Place, kind: Kind, seed: u64) {
 
 fn fixed<T: Value>(gpu: &Gpu, place: Place, kind: Kind, seed: u64, scale: f32) {
     let x: Vec<T> = kind.matrix(place.rows, place.cols, seed);
-    let (codes, non_finite) = oracle::quantize_static(&widen(&x), scale).unwrap();
+    let want = oracle::quantize_static(&widen(&x), scale).unwrap();
     let x = Activations::upload(gpu, &x, place.layout()).unwrap();
+    let on_gpu = Scales::upload(gpu, &[scale]).unwrap();
     for variant in variants("quantize_static") {
-        let counter = NonFiniteCounter::new(gpu).unwrap();
-        // Twice: the count is added to what was there, and a launch without a counter counts nothing.
-        for counted in [Some(&counter), None, Some(&counter)] {
-            let with = ops::StaticScale { scale, non_finite: counted };
+        let counters = InputCounters::new(gpu).unwrap();
+        // Twice: a count is added to what was there, and a launch without counters counts nothing.
+        for counted in [Some(&counters), None, Some(&counters)] {
+            let with = ops::StaticScale { scale: &on_gpu, counters: counted };
             let (q, _) = ops::quantize_static(gpu, &x, with, variant).unwrap();
             let what = format!("quantize_static {variant:?}");
-            assert_bits(&what, &q.download_padded().unwrap(), &padded(&codes, place), row_bytes(place));
+            assert_bits(&what, &q.download_padded().unwrap(), &padded(&want.codes, place), row_bytes(place));
             assert_bits(&what, &q.scales().download().unwrap(), &[scale], 1);
         }
-        assert_eq!(counter.read().unwrap(), 2 * non_finite, "quantize_static {variant:?}: non-finite count");
+        let twice = InputCounts { non_finite: 2 * want.non_finite, saturated: 2 * want.saturated };
+        assert_eq!(counters.read().unwrap(), twice, "quantize_static {variant:?}");
     }
 }
 
@@ -132,12 +134,32 @@ fn every_f16_under_a_static_scale() {
     let x: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
     let on_gpu = Activations::upload(gpu(), &x, Place::contiguous(64, 1024).layout()).unwrap();
     for scale in [0.02f32, 1.0, 1.0f32.next_down(), 1.0f32.next_up(), 12.345, 516.0, 3e-6] {
-        let (codes, non_finite) = oracle::quantize_static(&widen(&x), scale).unwrap();
-        let counter = NonFiniteCounter::new(gpu()).unwrap();
-        let with = ops::StaticScale { scale, non_finite: Some(&counter) };
+        let want = oracle::quantize_static(&widen(&x), scale).unwrap();
+        let (counters, uploaded) = (InputCounters::new(gpu()).unwrap(), Scales::upload(gpu(), &[scale]).unwrap());
+        let with = ops::StaticScale { scale: &uploaded, counters: Some(&counters) };
         let (q, _) = ops::quantize_static(gpu(), &on_gpu, with, ops::Choice::Auto).unwrap();
-        assert_bits(&format!("scale {scale:e}"), &q.download_codes().unwrap(), &codes, 1024);
-        assert_eq!((counter.read().unwrap(), non_finite), (2 * 1024, 2 * 1024));
+        assert_bits(&format!("scale {scale:e}"), &q.download_codes().unwrap(), &want.codes, 1024);
+        assert_eq!(counters.read().unwrap(), InputCounts { non_finite: 2 * 1024, saturated: want.saturated });
+    }
+}
+
+/// Numbers beside the least that saturates, under scales of every significand's kind and both ends of their range.
+#[test]
+fn saturation_begins_at_one_number() {
+    let significands =
+        (0..0x80_0000u32).step_by(65_521).flat_map(|fraction| [fraction, fraction | 1, 0x7f_ffff - fraction]);
+    let scales = significands.map(|fraction| 0x3c00_0000 | fraction).map(f32::from_bits);
+    for scale in scales.chain([2f32.powi(-100), 2f32.powi(100)]) {
+        let edge = (scale * 127.5).to_bits();
+        let x: Vec<f32> =
+            (edge - 4..=edge + 4).flat_map(|bits| [f32::from_bits(bits), -f32::from_bits(bits)]).collect();
+        let want = oracle::quantize_static(&x, scale).unwrap().saturated;
+        assert!((1..x.len() as u64).contains(&want), "scale {scale:e}: the edge is among x");
+        let on_gpu = Activations::upload(gpu(), &x, Place::contiguous(1, x.len()).layout()).unwrap();
+        let (counters, uploaded) = (InputCounters::new(gpu()).unwrap(), Scales::upload(gpu(), &[scale]).unwrap());
+        let with = ops::StaticScale { scale: &uploaded, counters: Some(&counters) };
+        ops::quantize_static(gpu(), &on_gpu, with, ops::Choice::Auto).unwrap();
+        assert_eq!(counters.read().unwrap().saturated, want, "scale {scale:e}");
     }
 }
 

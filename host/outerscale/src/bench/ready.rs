@@ -2,7 +2,7 @@
 
 use super::Shape;
 use crate::{
-    Activations, Bias, ColumnAbsmax, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, Weights,
+    Activations, Bias, ColumnAbsmax, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, Scales, Weights,
     ops::{self, Choice, Product, StaticScale},
 };
 use half::f16;
@@ -59,9 +59,10 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
         }
         "quantize_static" => {
             let scale = 1.0 / 127.0;
-            let with = StaticScale { scale, non_finite: None };
+            let uploaded = Scales::upload(gpu, &[scale])?;
+            let with = StaticScale { scale: &uploaded, counters: None };
             let (q, launch) = ops::quantize_static(gpu, &x, with, Choice::Auto)?;
-            let codes = || oracle::quantize_static(&wide(), scale).map(|(codes, _)| codes);
+            let codes = || oracle::quantize_static(&wide(), scale).map(|quantized| quantized.codes);
             (launch, no || Ok(q.download_codes()?) == codes())
         }
         "pack_rows" => {

@@ -64,8 +64,14 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         .map(|step| vec![step.launch.entry.clone(), step.made.to_owned(), place(&gpu), step.launch.why.to_owned()]);
     text += &table(&["kernel", "made", "ran on", "variant chosen for"], &[], rows);
     _ = write!(text, "\n{error}");
-    if let Some(count) = result.non_finite.filter(|count| *count > 0) {
-        _ = write!(text, "\n{count} NaN or Inf in x, which a static scale cannot carry");
+    if let Some(counts) = result.counts {
+        if counts.saturated > 0 {
+            let share = counts.saturated as f64 / result.q_x.len() as f64;
+            _ = write!(text, "\n{} inputs saturate under the scale: {}", counts.saturated, percent(share));
+        }
+        if counts.non_finite > 0 {
+            _ = write!(text, "\n{} NaN or Inf in x, which a given scale cannot carry", counts.non_finite);
+        }
     }
     if let Some(out) = &flags.out {
         _ = write!(text, "\nwritten to {}", out.display());
@@ -86,7 +92,8 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         "sqnr_db": json_number(error.metrics.sqnr_db),
         "tokens_measured": error.measured,
         "tokens_left_out": error.metrics.left_out,
-        "non_finite": result.non_finite,
+        "non_finite": result.counts.map(|counts| counts.non_finite),
+        "saturated": result.counts.map(|counts| counts.saturated),
         "out": flags.out.as_ref().map(|out| out.display().to_string()),
     });
     Ok(Done { output: Output { text, json }, right: true })

@@ -15,7 +15,7 @@ pub use scheme::Scheme;
 pub use tokens::{TokenCodes, Tokens};
 
 use crate::{
-    Activations, Dtype, Error, Gpu, Launch, Layout, Output, Result,
+    Activations, Dtype, Error, Gpu, InputCounts, Launch, Layout, Output, Result,
     files::Layer,
     host::{Values, with_values},
     ops::Choice,
@@ -48,8 +48,8 @@ pub struct LinearResult {
     pub y: Values,
     /// The maxima that [`Scheme::Tensor`] made its scale of, one a block.
     pub partial_absmax: Option<Vec<f32>>,
-    /// NaN and Inf inputs that a static scale could not carry.
-    pub non_finite: Option<u64>,
+    /// Inputs that a given scale did not fit.
+    pub counts: Option<InputCounts>,
     /// The kernels, in order.
     pub steps: Vec<Step>,
 }
@@ -101,7 +101,7 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, out: Dtype) -> Result<
         acc: acc.download()?,
         y,
         partial_absmax: tokens.partial_absmax.as_ref().map(|partials| partials.download()).transpose()?,
-        non_finite: tokens.non_finite.as_ref().map(|counter| counter.read()).transpose()?,
+        counts: tokens.counters.as_ref().map(|counters| counters.read()).transpose()?,
         steps,
     })
 }

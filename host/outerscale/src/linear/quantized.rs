@@ -2,8 +2,8 @@
 
 use super::{Calibration, Scheme, Step, TokenCodes, Tokens, calibration::missing};
 use crate::{
-    Activations, Bias, Error, Float, Gpu, Launch, Layout, NonFiniteCounter, Output, OutputElement, PerChannel,
-    QuantizedWeights, Result, Weights,
+    Activations, Bias, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement, PerChannel, PerTensor,
+    QuantizedWeights, Result, Scales, Weights,
     host::{HostMatrix, with_values},
     ops::{self, Choice, Product, StaticScale},
 };
@@ -12,7 +12,7 @@ use crate::{
 enum Method {
     Token,
     Tensor,
-    Static { scale: f32 },
+    Static { scale: Scales<PerTensor> },
 }
 
 /// A linear layer on the device: weights as codes [N, K], bias, and what its scheme needs.
@@ -43,7 +43,7 @@ impl QuantizedLinear {
         let method = match scheme {
             Scheme::Token => Method::Token,
             Scheme::Tensor => Method::Tensor,
-            Scheme::Static => Method::Static { scale: calibrated()?.static_scale()? },
+            Scheme::Static => Method::Static { scale: Scales::upload(gpu, &[calibrated()?.static_scale()?])? },
         };
         let layout = Layout::contiguous(w.rows, w.cols);
         let (weights, launch) = with_values!(&w.values, w => {
@@ -86,12 +86,12 @@ impl QuantizedLinear {
                 Ok(Tokens { partial_absmax: Some(partials), ..tokens })
             }
             Method::Static { scale } => {
-                let counter = NonFiniteCounter::new(gpu)?;
-                let with = StaticScale { scale: *scale, non_finite: Some(&counter) };
+                let counters = InputCounters::new(gpu)?;
+                let with = StaticScale { scale, counters: Some(&counters) };
                 let (codes, launch) = ops::quantize_static(gpu, x, with, Choice::Auto)?;
                 let steps = vec![Step { op: "quantize_static", made: "q_x", launch }];
                 let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
-                Ok(Tokens { non_finite: Some(counter), ..tokens })
+                Ok(Tokens { counters: Some(counters), ..tokens })
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A batch of tokens, quantized as its layer's scheme says.
 
 use super::Step;
-use crate::{NonFiniteCounter, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result};
+use crate::{InputCounters, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result};
 
 /// Codes of whichever kind of scale the scheme has.
 pub enum TokenCodes {
@@ -51,13 +51,13 @@ pub struct Tokens {
     pub steps: Vec<Step>,
     /// The maxima that [`Scheme::Tensor`](super::Scheme::Tensor) made its scale of, one a block.
     pub partial_absmax: Option<PartialAbsmax>,
-    /// Counts the NaN and Inf inputs that a static scale could not carry.
-    pub non_finite: Option<NonFiniteCounter>,
+    /// Counts the inputs that a given scale did not fit.
+    pub counters: Option<InputCounters>,
 }
 
 impl Tokens {
     /// Codes, and the kernels that made them.
     pub(super) fn new(codes: TokenCodes, steps: Vec<Step>) -> Self {
-        Tokens { codes, steps, partial_absmax: None, non_finite: None }
+        Tokens { codes, steps, partial_absmax: None, counters: None }
     }
 }

@@ -147,24 +147,34 @@ impl ColumnAbsmax {
     }
 }
 
-/// Counts the NaN and Inf inputs that a static scale cannot carry.
-pub struct NonFiniteCounter(pub(crate) Arc<DeviceMemory>);
+/// Counts the inputs that a given scale does not fit.
+pub struct InputCounters(pub(crate) Arc<DeviceMemory>);
 
-impl NonFiniteCounter {
-    /// A counter at 0.
+/// What [`InputCounters`] counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputCounts {
+    /// Inputs that are NaN or infinite: such a scale does not carry them into y.
+    pub non_finite: u64,
+    /// Inputs whose rounded quotient was beyond ±127, infinite ones among them.
+    pub saturated: u64,
+}
+
+impl InputCounters {
+    /// Counters at 0.
     ///
     /// # Errors
     /// A CUDA error.
     pub fn new(gpu: &Gpu) -> Result<Self> {
-        Ok(NonFiniteCounter(Arc::new(DeviceMemory::filled(gpu, 8, 0)?)))
+        Ok(InputCounters(Arc::new(DeviceMemory::filled(gpu, 16, 0)?)))
     }
 
-    /// The count, after what was launched before has ended.
+    /// The counts, after what was launched before has ended.
     ///
     /// # Errors
     /// A CUDA error of the copy, or of a kernel launched before.
-    pub fn read(&self) -> Result<u64> {
+    pub fn read(&self) -> Result<InputCounts> {
         let halves: Vec<i32> = self.0.download()?;
-        Ok(u64::from(halves[0].bits()) | u64::from(halves[1].bits()) << 32)
+        let count = |i: usize| u64::from(halves[2 * i].bits()) | u64::from(halves[2 * i + 1].bits()) << 32;
+        Ok(InputCounts { non_finite: count(0), saturated: count(1) })
     }
 }

@@ -5,7 +5,7 @@ mod matrices;
 mod scales;
 
 pub use codes::{Int8Matrix, PackedCodes, QuantizedTokens, QuantizedWeights};
-pub use matrices::{Activations, Bias, ColumnAbsmax, NonFiniteCounter, Output, PartialAbsmax, Weights};
+pub use matrices::{Activations, Bias, ColumnAbsmax, InputCounters, InputCounts, Output, PartialAbsmax, Weights};
 pub use scales::{
     PerChannel, PerInputChannel, PerTensor, PerToken, ScaleKind, Scales, TokenScale, WeightScale, check_scale,
 };

@@ -69,7 +69,8 @@ impl TokenScale for PerTensor {}
 impl WeightScale for PerChannel {}
 impl WeightScale for PerTensor {}
 
-/// f32 scales in device memory, of the kind `S`.
+/// f32 scales in device memory, of the kind `S`. A clone is the same memory.
+#[derive(Clone)]
 pub struct Scales<S> {
     pub(crate) values: DeviceVector<f32>,
     kind: PhantomData<S>,

@@ -3,7 +3,7 @@
 use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, describe, layout, matrix};
 use crate::{
-    Activations, Float, Int8Matrix, NonFiniteCounter, Result,
+    Activations, Float, InputCounters, Int8Matrix, Result, Scales,
     ops::{self, Choice, StaticScale},
 };
 use contract::limits::{SCALE_MAX, SCALE_MIN, padded_row_bytes};
@@ -122,13 +122,18 @@ fn quantize_static_of<T: Float>(check: &mut Check<'_>) -> Result<()> {
             for scale in [fitting, (fitting / 8.0).max(SCALE_MIN), 0.25, SCALE_MIN, SCALE_MAX] {
                 let case = format!("{}, scale {scale:e}", describe(pattern, &at));
                 let operand = Activations::upload(check.gpu, &x, at)?;
-                let counter = NonFiniteCounter::new(check.gpu)?;
-                let with = StaticScale { scale, non_finite: Some(&counter) };
+                let counters = InputCounters::new(check.gpu)?;
+                let uploaded = Scales::upload(check.gpu, &[scale])?;
+                let with = StaticScale { scale: &uploaded, counters: Some(&counters) };
                 let (q, _) = ops::quantize_static(check.gpu, &operand, with, check.choice())?;
-                let (codes, count) = oracle::quantize_static(&wide, scale).expect("the scale is in its range");
-                let want = padded(&codes, rows, cols);
-                check.same(results("codes", padded_row_bytes(cols), &case), &q.download_padded()?, &want);
-                check.same(results("non-finite count", 1, &case), &[counter.read()? as i32], &[count as i32]);
+                let want = oracle::quantize_static(&wide, scale).expect("the scale is in its range");
+                let codes = padded(&want.codes, rows, cols);
+                check.same(results("codes", padded_row_bytes(cols), &case), &q.download_padded()?, &codes);
+                let counts = counters.read()?;
+                let (got, want) = ([counts.non_finite, counts.saturated], [want.non_finite, want.saturated]);
+                let counts = got.map(|count| count as i32);
+                let what = results("counts of non-finite and saturated inputs", 2, &case);
+                check.same(what, &counts, &want.map(|count| count as i32));
                 if check.found() {
                     return Ok(());
                 }

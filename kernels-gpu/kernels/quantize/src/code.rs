@@ -34,6 +34,20 @@ impl Divisor {
         cvt_rni_sat_s8_f32(self.refine(x, estimate)).max(-127)
     }
 
+    /// The least |x| whose quotient rounds to more than 127, so that one comparison tells.
+    ///
+    /// The f32 quotient is at least 127.5, which rounds to 128, from x / scale = c = 127.5 - 2⁻¹⁸ on: half an ulp below
+    /// 127.5, whose significand is even. What is sought is scale · c rounded up: it is rounded to nearest here, and
+    /// raised where that was less. The difference has few enough bits to be exact.
+    #[inline(always)]
+    pub(crate) fn saturates_from(self) -> f32 {
+        const HALF_ULP: f32 = 1.0 / (1 << 18) as f32;
+        let half_ulp = self.scale * HALF_ULP;
+        let nearest = fma_rn_f32(self.scale, 127.5, -half_ulp);
+        let below = fma_rn_f32(self.scale, 127.5, -nearest) > half_ulp;
+        f32::from_bits(nearest.to_bits() + below as u32)
+    }
+
     /// The quotient, from an estimate of it.
     #[inline(always)]
     fn refine(self, x: f32, estimate: f32) -> f32 {

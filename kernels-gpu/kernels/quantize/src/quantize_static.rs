@@ -1,42 +1,52 @@
-//! `quantize_static`: x → codes with a given scale, and the number of NaN and Inf among x.
+//! `quantize_static`: x → codes with a given scale, and how many of x it does not fit.
 //!
 //! | entry | argument | block | shared bytes | collectives |
 //! |---|---|---|---|---|
 //! | `quantize_static_T` | `QuantizeStaticArgs` | 256 threads | 0 | none |
 //!
-//! The count is added to a u64, or not taken where there is none. Who may diverge: every thread.
+//! scale f32 `[1]` is read by every thread: a kernel before it on the stream may have written it. counts u64 `[2]`, or
+//! none: NaN and Inf, and saturated inputs, are added. Who may diverge: every thread.
 
 use contract::args::QuantizeStaticArgs;
 use contract::grid::THREADS;
 use cuda_std::atomic::red_relaxed_gpu_global_add_u64;
 use cuda_std::kernel;
+use cuda_std::memory::ld_global_nc_b32;
 use rows::{Bf16, F16, Float, Row};
 
 use crate::code::Divisor;
 use crate::encode_rows::encode_rows;
 
-/// A given scale does not carry NaN and Inf into y, so they are counted.
+/// A given scale carries neither NaN and Inf into y nor what is beyond its range, so they are counted.
 ///
 /// # Safety
 /// `args` describes live memory that keeps to the file's contract.
 #[inline(always)]
 unsafe fn quantize_static<T: Float>(args: &QuantizeStaticArgs) {
-    let divisor = Divisor::new(args.scale);
-    let mut non_finite = 0u64;
+    // SAFETY: there is a scale, and no thread of the kernel writes it.
+    let divisor = Divisor::new(f32::from_bits(unsafe { ld_global_nc_b32(args.scale) }));
+    let saturates_from = divisor.saturates_from();
+    // Of one thread: 32 bits would need 2³² inputs for it alone.
+    let (mut non_finite, mut saturated) = (0u32, 0u32);
     let encode = |window, _| {
-        if args.non_finite != 0 {
+        if args.counts != 0 {
             for i in 0..Row::<T>::WINDOW {
-                non_finite += !T::widen(window, i).is_finite() as u64;
+                let magnitude = T::widen(window, i).abs();
+                // A comparison with NaN is false.
+                saturated += (magnitude >= saturates_from) as u32;
+                non_finite += !magnitude.is_finite() as u32;
             }
         }
         divisor.codes_of_any::<T>(window)
     };
     // SAFETY: the caller's.
     unsafe { encode_rows::<T>(&args.x, &args.q, encode) };
-    // A finite x, the usual case, costs no atomic.
-    if non_finite != 0 {
-        // SAFETY: counts only grow where there is a counter.
-        unsafe { red_relaxed_gpu_global_add_u64(args.non_finite, non_finite) };
+    for (counter, count) in [(0, non_finite), (1, saturated)] {
+        // An x that fits, the usual case, costs no atomic.
+        if count != 0 {
+            // SAFETY: counts only grow where there are counters.
+            unsafe { red_relaxed_gpu_global_add_u64(args.counts + 8 * counter, count as u64) };
+        }
     }
 }
 
