@@ -12,6 +12,7 @@ pub trait Argument: Copy {}
 impl Argument for args::RowAbsmaxArgs {}
 impl Argument for args::ColumnAbsmaxArgs {}
 impl Argument for args::TensorAbsmaxArgs {}
+impl Argument for args::RunningScaleArgs {}
 impl Argument for args::QuantizeTokenArgs {}
 impl Argument for args::QuantizeTensorArgs {}
 impl Argument for args::QuantizeStaticArgs {}

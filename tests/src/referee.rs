@@ -62,6 +62,7 @@ impl Trial<'_> {
             ("gemm", Dtype::F16) => self.products(oracle::dequant_f16),
             ("gemm", Dtype::Bf16) => self.products(oracle::dequant_bf16),
             ("gemm", _) => self.products(|acc, _, _, _| acc.to_vec()),
+            ("running_scale", _) => self.running_scales(),
             ("pack_rows", _) => PLACES.iter().try_for_each(|place| self.pack_rows(*place)),
             (_, Dtype::F32) => self.rows::<f32>(op),
             (_, Dtype::F16) => self.rows::<f16>(op),
@@ -119,6 +120,31 @@ impl Trial<'_> {
         } else {
             Err(format!("absmax differs: got {got:e}, want {want:e}"))
         }
+    }
+
+    /// Batches in order, each with the state that the one before left.
+    fn running_scales(&self) -> Result<(), String> {
+        let largest = contract::limits::RUNNING_ABSMAX_MAX;
+        let absmax = [0.0, f32::NAN, 1.1, 7.3, 0.0, f32::INFINITY, largest.next_up(), 0.31, 1e-40, 0.7, 19.9, 5.7, 1.3];
+        for (every, momentum) in [(1, 0.9f32), (3, 0.3)] {
+            let mut want = oracle::RunningState::default();
+            for (index, absmax) in absmax.into_iter().enumerate() {
+                let mut partials = vec![0.0; 1 + 299 * (index % 2)];
+                let middle = partials.len() / 2;
+                partials[middle] = oracle::canonical(absmax);
+                let words = [want.average.to_bits(), want.window.to_bits(), want.samples, want.left_out];
+                let (state, scale) = (self.machine.vector(&words.map(|word| word as i32)), self.machine.room(4));
+                let (partial_count, maxima) = (partials.len() as u64, self.machine.vector(&partials));
+                let args = args::RunningScaleArgs { partials: maxima, partial_count, state, scale, every, momentum };
+                self.launch(Place::contiguous(partials.len(), 1), &args)?;
+                let scales = [oracle::running_scale(&partials, &mut want, oracle::Window { every, momentum })];
+                self.compare("scale", scale, &scales)?;
+                let words = [want.average.to_bits(), want.window.to_bits(), want.samples, want.left_out];
+                self.compare("state", state, &words.map(|word| word as i32))
+                    .map_err(|e| format!("{e} [batch {index}, every {every}]"))?;
+            }
+        }
+        Ok(())
     }
 
     fn quantize_token<T: Value>(&self, input: &Input<T>) -> Result<(), String> {

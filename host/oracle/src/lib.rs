@@ -5,6 +5,7 @@
 //! f16 and bf16 inputs are widened to f32 first ([`float`]), which is exact.
 //!
 //! One op has one name everywhere, and here one file: [`row_absmax()`], [`column_absmax()`], [`tensor_absmax()`],
+//! [`running_scale()`],
 //! [`quantize_token()`], [`quantize_tensor()`], [`quantize_static()`], [`pack_rows()`] and the two halves
 //! of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
 //! [`reference()`] the same layer in float64, [`metrics()`] the distance between the two.
@@ -24,6 +25,7 @@ pub mod quantize_tensor;
 pub mod quantize_token;
 pub mod reference;
 pub mod row_absmax;
+pub mod running_scale;
 pub mod scale;
 pub mod smooth_factors;
 pub mod tensor_absmax;
@@ -40,16 +42,18 @@ pub use quantize_tensor::quantize_tensor;
 pub use quantize_token::quantize_token;
 pub use reference::reference;
 pub use row_absmax::row_absmax;
+pub use running_scale::{RunningState, Window, running_scale};
 pub use scale::{code, scale_from_absmax};
 pub use smooth_factors::{smooth_factors, smooth_tokens, smooth_weights};
 pub use tensor_absmax::tensor_absmax;
 
 /// The ops that have a scalar definition here, by the name that the device file, the host op, the
 /// registry row and the bench row have too. Each is a file of this crate.
-pub const OPS: [&str; 8] = [
+pub const OPS: [&str; 9] = [
     "row_absmax",
     "column_absmax",
     "tensor_absmax",
+    "running_scale",
     "quantize_token",
     "quantize_tensor",
     "quantize_static",

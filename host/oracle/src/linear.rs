@@ -1,6 +1,6 @@
 //! The whole layer: quantize x and w, multiply the codes.
 
-use crate::{Error, gemm_i32, quantize_static, quantize_tensor, quantize_token};
+use crate::{Error, RunningState, Window, gemm_i32, quantize_static, quantize_tensor, quantize_token, running_scale};
 
 /// How x is quantized. w always has one scale for each output channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Scheme {
     Tensor,
     /// `w8a8-static`: the given scale for all of x.
     Static(f32),
+    /// `w8a8-running`: one scale for all of x, by the batches before it.
+    Running(RunningState, Window),
 }
 
 /// Every intermediate value of a linear layer; y follows from it by `dequant_*` with [`Linear::dequant`].
@@ -55,6 +57,10 @@ pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, 
             (codes, vec![scale])
         }
         Scheme::Static(scale) => (quantize_static(x, scale)?.codes, vec![scale]),
+        Scheme::Running(mut state, by) => {
+            let scale = running_scale(x, &mut state, by);
+            (quantize_static(x, scale)?.codes, vec![scale])
+        }
     };
     let (q_w, s_w) = quantize_token(w, n, k);
     let acc = gemm_i32(&q_x, &q_w, m, n, k)?;

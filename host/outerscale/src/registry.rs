@@ -92,6 +92,7 @@ pub static OPS: &[Op] = &[
     op!(row_absmax, ROW_ABSMAX, oracle: row_absmax),
     op!(column_absmax, COLUMN_ABSMAX, oracle: column_absmax),
     op!(tensor_absmax, TENSOR_ABSMAX, oracle: tensor_absmax),
+    op!(running_scale, RUNNING_SCALE, oracle: running_scale),
     op!(quantize_token, QUANTIZE_TOKEN, oracle: quantize_token),
     op!(quantize_tensor, QUANTIZE_TENSOR, oracle: quantize_tensor),
     op!(quantize_static, QUANTIZE_STATIC, oracle: quantize_static),

@@ -74,6 +74,38 @@ pub struct ColumnAbsmaxArgs {
     pub absmax: DevicePtr,
 }
 
+/// `running_scale`: the partial maxima of a batch → its scale, and the state that the next batch finds.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RunningScaleArgs {
+    /// f32 `[partial_count]`, from `tensor_absmax`.
+    pub partials: DevicePtr,
+    /// Number of partial maxima; 0 means absmax 0.
+    pub partial_count: u64,
+    /// The [`RunningState`], aligned to 16 bytes.
+    pub state: DevicePtr,
+    /// f32 `[1]`: the scale of this batch.
+    pub scale: DevicePtr,
+    /// Samples from one update to the next; 0 counts as 1.
+    pub every: u32,
+    /// What an update keeps of the average, in [0, 1).
+    pub momentum: f32,
+}
+
+/// What is known of the batches so far, in device memory.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunningState {
+    /// Moving average of the windows' absmax; 0: not begun.
+    pub average: f32,
+    /// absmax of the batches since the last update.
+    pub window: f32,
+    /// Batches since the last update.
+    pub samples: u32,
+    /// Batches left out, as their absmax was over the limit, Inf or NaN; stays at its largest value.
+    pub left_out: u32,
+}
+
 /// `quantize_token`: x → codes with one scale a row, the reduction fused. Also quantizes weight rows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

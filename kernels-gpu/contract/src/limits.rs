@@ -15,6 +15,9 @@ pub const SCALE_MIN: f32 = f32::from_bits((127 - 100) << 23);
 /// 2¹⁰⁰: the largest scale that may be given.
 pub const SCALE_MAX: f32 = f32::from_bits((127 + 100) << 23);
 
+/// 2¹⁰⁶: a batch of a larger absmax is left out of a running scale, which so stays a scale that may be given.
+pub const RUNNING_ABSMAX_MAX: f32 = f32::from_bits((127 + 106) << 23);
+
 /// The bits of the one NaN that is ever written: f32.
 pub const NAN_F32: u32 = 0x7fff_ffff;
 
@@ -41,5 +44,7 @@ mod tests {
     fn constants_are_what_the_contract_says() {
         assert_eq!((SCALE_MIN as f64, SCALE_MAX as f64), (0.5f64.powi(100), 2f64.powi(100)));
         assert!(f32::from_bits(NAN_F32).is_nan());
+        assert_eq!(RUNNING_ABSMAX_MAX as f64, 2f64.powi(106));
+        assert!(RUNNING_ABSMAX_MAX.next_up() / CODE_MAX < SCALE_MAX, "an average is rounded up by an ulp at most");
     }
 }

@@ -94,6 +94,26 @@ pub unsafe fn ld_global_nc_v4_b32(addr: u64) -> [u32; 4] {
     })
 }
 
+/// `ld.global.v4.b32`: four values of 32 bits, which the calling thread may also write.
+///
+/// # Safety
+/// `addr` is aligned to 16 bytes and readable; no other thread writes it unordered.
+#[inline(always)]
+pub unsafe fn ld_global_v4_b32(addr: u64) -> [u32; 4] {
+    instruction!("ld.global.v4.b32", {
+        let v0: u32;
+        let v1: u32;
+        let v2: u32;
+        let v3: u32;
+        // SAFETY: the caller's. Not pure: what is loaded depends on the stores before.
+        unsafe {
+            core::arch::asm!("ld.global.v4.b32 {{{}, {}, {}, {}}}, [{}];", out(reg32) v0, out(reg32) v1, out(reg32) v2, out(reg32) v3, in(reg64) addr,
+                options(nostack))
+        };
+        [v0, v1, v2, v3]
+    })
+}
+
 /// `st.global.b8`: one value of 8 bits.
 ///
 /// # Safety

@@ -20,7 +20,7 @@ const QUANTIZERS: &[&str] =
     &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_bf16", "quantize_static_f32"];
 const DYNAMIC: &[&str] = &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_bf16"];
 const BLOCK_REDUCING: &[&str] =
-    &["row_absmax_f32", "tensor_absmax_f16", "quantize_token_block_f32", "quantize_tensor_f16"];
+    &["row_absmax_f32", "running_scale", "tensor_absmax_f16", "quantize_token_block_f32", "quantize_tensor_f16"];
 
 pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -169,6 +169,27 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         what: "store one byte further",
         entries: &["pack_rows", "quantize_token_warp_f16", "row_absmax_f32"],
         edit: |text| at_sites(text, store_further),
+    },
+    Mutation {
+        what: "split the fma of the average",
+        entries: &["running_scale"],
+        edit: |text| at_sites(text, split_fma),
+    },
+    Mutation {
+        what: "let a batch of NaN count, or none",
+        entries: &["running_scale"],
+        edit: |text| {
+            at_sites(text, |l| {
+                (l.mnemonic == "setp.gtu.f32")
+                    .then(|| l.renamed("setp.gt.f32"))
+                    .or_else(|| (l.mnemonic == "setp.le.f32").then(|| l.renamed("setp.leu.f32")))
+            })
+        },
+    },
+    Mutation {
+        what: "do not keep the state",
+        entries: &["running_scale"],
+        edit: |text| at_sites(text, |l| dropped(l, "st.global.v4")),
     },
     Mutation {
         what: "do not count what a scale does not fit",

@@ -2,8 +2,9 @@
 
 use super::Shape;
 use crate::{
-    Activations, Bias, ColumnAbsmax, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, Scales, Weights,
-    ops::{self, Choice, Product, StaticScale},
+    Activations, Bias, ColumnAbsmax, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, RunningState, Scales,
+    Weights,
+    ops::{self, Choice, Product, StaticScale, Window},
 };
 use half::f16;
 
@@ -51,6 +52,12 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let (got, launch) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;
             let largest = got.download()?.iter().map(|v| v.to_bits()).max().unwrap_or(0);
             (launch, no || largest == oracle::tensor_absmax(&wide()).to_bits())
+        }
+        "running_scale" => {
+            let (partials, _) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;
+            let state = RunningState::new(gpu, None)?;
+            let (scale, launch) = ops::running_scale(gpu, &partials, &state, Window::DEFAULT, Choice::Auto)?;
+            (launch, no || same(&scale.download()?, &[oracle::scale_from_absmax(oracle::tensor_absmax(&wide()))]))
         }
         "quantize_tensor" => {
             let (partials, _) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;

@@ -30,13 +30,28 @@ impl Calibration {
         }
     }
 
+    /// What a layer's file knows, for any scheme: an error only where the scheme cannot do without.
+    ///
+    /// # Errors
+    /// As [`Calibration::of`].
+    pub fn given(layer: &Layer, scheme: Scheme) -> Result<Option<Self>> {
+        match &layer.calib_absmax {
+            None if !scheme.is_calibrated() => Ok(None),
+            _ => Calibration::of(layer, scheme).map(Some),
+        }
+    }
+
+    /// The absmax that one scale for all tokens is made of.
+    pub fn absmax(&self) -> f32 {
+        self.tensor_absmax.unwrap_or_else(|| self.channel_absmax.iter().copied().fold(0.0, f32::max))
+    }
+
     /// The static scale: absmax / 127.
     ///
     /// # Errors
     /// `calib_absmax` where it is out of [2⁻¹⁰⁰, 2¹⁰⁰], as that of zeros is.
     pub fn static_scale(&self) -> Result<f32> {
-        let largest = || self.channel_absmax.iter().copied().fold(0.0, f32::max);
-        let scale = self.tensor_absmax.unwrap_or_else(largest) / CODE_MAX;
+        let scale = self.absmax() / CODE_MAX;
         check_scale(scale).map_err(|rule| {
             Error::argument("w8a8-static", "calib_absmax", format!("its maximum / 127 is the scale, and {rule}"))
         })?;

@@ -6,6 +6,7 @@
 
 mod calibration;
 mod quantized;
+mod running;
 mod scheme;
 mod tokens;
 
@@ -46,7 +47,7 @@ pub struct LinearResult {
     pub acc: Vec<i32>,
     /// The layer's output [T, N].
     pub y: Values,
-    /// The maxima that [`Scheme::Tensor`] made its scale of, one a block.
+    /// The maxima that a scale was made of as the batch ran, one a block.
     pub partial_absmax: Option<Vec<f32>>,
     /// Inputs that a given scale did not fit.
     pub counts: Option<InputCounts>,
@@ -61,7 +62,7 @@ pub struct LinearResult {
 /// Those of [`QuantizedLinear`]'s methods, calibration being the layer's `calib_absmax`; `out` where it is no
 /// floating-point type.
 pub fn linear(gpu: &Gpu, layer: &Layer, scheme: Scheme, out: Dtype) -> Result<LinearResult> {
-    let calibration = scheme.is_calibrated().then(|| Calibration::of(layer, scheme)).transpose()?;
+    let calibration = Calibration::given(layer, scheme)?;
     let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration.as_ref())?;
     run(gpu, &ready, layer, out)
 }

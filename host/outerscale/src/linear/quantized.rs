@@ -1,9 +1,9 @@
 //! A layer whose weights are codes: prepared once, run on any number of batches.
 
-use super::{Calibration, Scheme, Step, TokenCodes, Tokens, calibration::missing};
+use super::{Calibration, Scheme, Step, TokenCodes, Tokens, calibration::missing, running::Running};
 use crate::{
     Activations, Bias, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement, PerChannel, PerTensor,
-    QuantizedWeights, Result, Scales, Weights,
+    QuantizedWeights, Result, RunningState, Scales, Weights,
     host::{HostMatrix, with_values},
     ops::{self, Choice, Product, StaticScale},
 };
@@ -13,6 +13,7 @@ enum Method {
     Token,
     Tensor,
     Static { scale: Scales<PerTensor> },
+    Running(Running),
 }
 
 /// A linear layer on the device: weights as codes [N, K], bias, and what its scheme needs.
@@ -44,6 +45,10 @@ impl QuantizedLinear {
             Scheme::Token => Method::Token,
             Scheme::Tensor => Method::Tensor,
             Scheme::Static => Method::Static { scale: Scales::upload(gpu, &[calibrated()?.static_scale()?])? },
+            Scheme::Running(by) => {
+                let begun = calibration.is_some().then(|| calibrated()).transpose()?;
+                Method::Running(Running::new(gpu, by, begun)?)
+            }
         };
         let layout = Layout::contiguous(w.rows, w.cols);
         let (weights, launch) = with_values!(&w.values, w => {
@@ -64,7 +69,15 @@ impl QuantizedLinear {
         &self.steps
     }
 
-    /// x [tokens, K] → codes.
+    /// The state of a scale that follows the batches, under [`Scheme::Running`]: `None` under the others.
+    pub fn running_state(&self) -> Option<&RunningState> {
+        match &self.method {
+            Method::Running(running) => Some(&running.state),
+            _ => None,
+        }
+    }
+
+    /// x [tokens, K] → codes. Under [`Scheme::Running`] the batch is a sample, and counts for those after it.
     ///
     /// # Errors
     /// `x` as the scheme's quantizer says; a CUDA error.
@@ -85,14 +98,8 @@ impl QuantizedLinear {
                 let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
                 Ok(Tokens { partial_absmax: Some(partials), ..tokens })
             }
-            Method::Static { scale } => {
-                let counters = InputCounters::new(gpu)?;
-                let with = StaticScale { scale, counters: Some(&counters) };
-                let (codes, launch) = ops::quantize_static(gpu, x, with, Choice::Auto)?;
-                let steps = vec![Step { op: "quantize_static", made: "q_x", launch }];
-                let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
-                Ok(Tokens { counters: Some(counters), ..tokens })
-            }
+            Method::Static { scale } => given_scale(gpu, x, scale),
+            Method::Running(running) => running.quantize(gpu, x),
         }
     }
 
@@ -124,6 +131,16 @@ impl QuantizedLinear {
         self.multiply(gpu, &tokens, &mut y, Choice::Auto)?;
         Ok(y)
     }
+}
+
+/// x and a scale that was there before it → codes, and counts of what it does not fit.
+pub(super) fn given_scale<T: Float>(gpu: &Gpu, x: &Activations<T>, scale: &Scales<PerTensor>) -> Result<Tokens> {
+    let counters = InputCounters::new(gpu)?;
+    let with = StaticScale { scale, counters: Some(&counters) };
+    let (codes, launch) = ops::quantize_static(gpu, x, with, Choice::Auto)?;
+    let steps = vec![Step { op: "quantize_static", made: "q_x", launch }];
+    let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
+    Ok(Tokens { counters: Some(counters), ..tokens })
 }
 
 /// The calibration that a scheme cannot do without.

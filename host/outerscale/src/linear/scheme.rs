@@ -1,5 +1,7 @@
 //! The schemes: how tokens become codes.
 
+use crate::ops::Window;
+
 /// How x is quantized, and what a layer needs for it; w has one scale an output channel in every scheme.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Scheme {
@@ -10,11 +12,14 @@ pub enum Scheme {
     Tensor,
     /// One scale for all tokens, from calibration.
     Static,
+    /// One scale for all tokens of a batch, a moving average over the batches before it; calibration or the first
+    /// batch begins it.
+    Running(Window),
 }
 
 impl Scheme {
     /// Every scheme, its parameters the defaults.
-    pub const ALL: [Scheme; 3] = [Scheme::Token, Scheme::Tensor, Scheme::Static];
+    pub const ALL: [Scheme; 4] = [Scheme::Token, Scheme::Tensor, Scheme::Static, Scheme::Running(Window::DEFAULT)];
 
     /// The word of the command line.
     pub const fn name(self) -> &'static str {
@@ -22,13 +27,14 @@ impl Scheme {
             Scheme::Token => "w8a8-token",
             Scheme::Tensor => "w8a8-tensor",
             Scheme::Static => "w8a8-static",
+            Scheme::Running(_) => "w8a8-running",
         }
     }
 
-    /// Whether a layer needs a [`Calibration`](super::Calibration) for it.
+    /// Whether a layer cannot do without a [`Calibration`](super::Calibration) for it.
     pub const fn is_calibrated(self) -> bool {
         match self {
-            Scheme::Token | Scheme::Tensor => false,
+            Scheme::Token | Scheme::Tensor | Scheme::Running(_) => false,
             Scheme::Static => true,
         }
     }

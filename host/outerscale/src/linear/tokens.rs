@@ -49,7 +49,7 @@ pub struct Tokens {
     pub codes: TokenCodes,
     /// The kernels that made them.
     pub steps: Vec<Step>,
-    /// The maxima that [`Scheme::Tensor`](super::Scheme::Tensor) made its scale of, one a block.
+    /// The maxima that a scale was made of as the batch ran, one a block.
     pub partial_absmax: Option<PartialAbsmax>,
     /// Counts the inputs that a given scale did not fit.
     pub counters: Option<InputCounters>,

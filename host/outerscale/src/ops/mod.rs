@@ -10,6 +10,7 @@ mod quantize_static;
 mod quantize_tensor;
 mod quantize_token;
 mod row_absmax;
+mod running_scale;
 mod tensor_absmax;
 mod variant;
 
@@ -20,6 +21,7 @@ pub use quantize_static::{StaticScale, quantize_static};
 pub use quantize_tensor::quantize_tensor;
 pub use quantize_token::{quantize_token, quantize_weights};
 pub use row_absmax::row_absmax;
+pub use running_scale::{Window, running_scale};
 pub use tensor_absmax::tensor_absmax;
 pub use variant::{Choice, Chosen, Preference, Problem, Table, Variant, choose};
 
@@ -28,7 +30,7 @@ pub(crate) mod tables {
     pub(crate) use super::column_absmax::COLUMN_ABSMAX;
     pub(crate) use super::{gemm::GEMM, pack_rows::PACK_ROWS, quantize_static::QUANTIZE_STATIC};
     pub(crate) use super::{quantize_tensor::QUANTIZE_TENSOR, quantize_token::QUANTIZE_TOKEN};
-    pub(crate) use super::{row_absmax::ROW_ABSMAX, tensor_absmax::TENSOR_ABSMAX};
+    pub(crate) use super::{row_absmax::ROW_ABSMAX, running_scale::RUNNING_SCALE, tensor_absmax::TENSOR_ABSMAX};
 }
 
 use crate::{Error, Result};

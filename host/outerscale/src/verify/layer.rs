@@ -30,6 +30,12 @@ pub fn expected(layer: &Layer, scheme: Scheme, out: Dtype) -> Result<Expected> {
         Scheme::Token => oracle::Scheme::Token,
         Scheme::Tensor => oracle::Scheme::Tensor,
         Scheme::Static => oracle::Scheme::Static(Calibration::of(layer, scheme)?.static_scale()?),
+        Scheme::Running(by) => {
+            let begun = Calibration::given(layer, scheme)?;
+            let average = begun.map(|calibration| calibration.absmax()).unwrap_or(0.0);
+            let state = oracle::RunningState { average, ..Default::default() };
+            oracle::Scheme::Running(state, oracle::Window { every: by.every, momentum: by.momentum })
+        }
     };
     let linear =
         oracle::linear(&x, &w, layer.x.cols as usize, by).expect("Layer and the scheme checked what it refuses");

@@ -14,7 +14,7 @@ mod reductions;
 pub use check::Check;
 pub(crate) use product::gemm;
 pub(crate) use quantizers::{pack_rows, quantize_static, quantize_tensor, quantize_token};
-pub(crate) use reductions::{column_absmax, row_absmax, tensor_absmax};
+pub(crate) use reductions::{column_absmax, row_absmax, running_scale, tensor_absmax};
 
 use crate::{
     Error, Gpu, Result,

@@ -3,7 +3,10 @@
 use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, describe, layout, matrix};
 use super::quantizers::{SHAPES, by_dtype};
-use crate::{Activations, ColumnAbsmax, Float, Layout, Result, ops};
+use crate::{
+    Activations, ColumnAbsmax, DeviceVector, Float, Layout, PartialAbsmax, Result, RunningState,
+    ops::{self, Window},
+};
 use contract::grid;
 
 pub(crate) fn row_absmax(check: &mut Check<'_>) -> Result<()> {
@@ -89,5 +92,67 @@ fn compare_tensor_absmax<T: Float>(check: &mut Check<'_>, x: &[T], at: Layout, c
     let got = f32::from_bits(partials.iter().map(|v| v.to_bits()).max().unwrap_or(0));
     let wide: Vec<f32> = x.iter().map(|v| v.widen()).collect();
     check.same(Results { name: "absmax", cols: 1, case }, &[got], &[oracle::tensor_absmax(&wide)]);
+    Ok(())
+}
+
+/// Rules of update: after every batch, seldom, and with nothing kept.
+const WINDOWS: [Window; 3] =
+    [Window { every: 1, momentum: 0.9 }, Window { every: 3, momentum: 0.75 }, Window { every: 4, momentum: 0.0 }];
+
+/// absmax of batches in order: what cannot count, zeros, subnormals, both sides of the limit, and ordinary ones, whose
+/// averages round.
+const BATCHES: [f32; 20] = [
+    f32::NAN,
+    0.0,
+    f32::INFINITY,
+    1.1,
+    7.3,
+    0.0,
+    f32::MAX,
+    0.3,
+    contract::limits::RUNNING_ABSMAX_MAX,
+    contract::limits::RUNNING_ABSMAX_MAX.next_up(),
+    1e-40,
+    0.0,
+    0.0,
+    0.0,
+    5.7,
+    f32::NEG_INFINITY,
+    19.9,
+    0.7,
+    1.3,
+    0.123,
+];
+
+pub(crate) fn running_scale(check: &mut Check<'_>) -> Result<()> {
+    for by in WINDOWS {
+        for start in [None, Some(3.7f32)] {
+            let state = RunningState::new(check.gpu, start)?;
+            let mut want = oracle::RunningState { average: start.unwrap_or(0.0), ..Default::default() };
+            let oracle_by = oracle::Window { every: by.every, momentum: by.momentum };
+            for (index, absmax) in BATCHES.into_iter().enumerate() {
+                let mut random = check.next_case();
+                // Small batches have one partial maximum, large ones more than a block has threads.
+                let count = if index % 2 == 0 { 300 } else { 1 };
+                let place = random.bits() as usize % count;
+                let mut batch = vec![0.0; count];
+                batch[place] = oracle::canonical(absmax.abs());
+                let partials = PartialAbsmax(DeviceVector::upload(check.gpu, &batch)?);
+                let (scale, _) = ops::running_scale(check.gpu, &partials, &state, by, check.choice())?;
+                let case = format!("batch {index} of absmax {absmax:e}, {by:?}, begun with {start:?}");
+                let scales = [oracle::running_scale(&batch, &mut want, oracle_by)];
+                check.same(Results { name: "scale", cols: 1, case: &case }, &scale.download()?, &scales);
+                let got = state.read()?;
+                let (floats, counts) = ([got.average, got.window], [got.samples as i32, got.left_out as i32]);
+                let averages = Results { name: "average and window", cols: 2, case: &case };
+                check.same(averages, &floats, &[want.average, want.window]);
+                let counted = Results { name: "samples and batches left out", cols: 2, case: &case };
+                check.same(counted, &counts, &[want.samples as i32, want.left_out as i32]);
+                if check.found() {
+                    return Ok(());
+                }
+            }
+        }
+    }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Device module: reduce. The absmax of rows, of columns and of a whole matrix, a NaN kept (NUMERICS.md).
+//! Device module: reduce. The absmax of rows, of columns and of a whole matrix, a NaN kept, and the scale that the
+//! maxima of batches make as they run (NUMERICS.md).
 //!
 //! One file an op; what they have in common:
 //! - T is f32, f16 or bf16. x `[rows, cols]` has any row stride and is aligned to one element; its rows are read with
@@ -8,6 +9,7 @@
 
 pub mod column_absmax;
 pub mod row_absmax;
+pub mod running_scale;
 mod share;
 pub mod tensor_absmax;
 
