@@ -13,5 +13,6 @@ mod pack;
 mod quantize;
 mod reduce;
 mod registry;
+mod running;
 mod smooth;
 mod whole;

@@ -37,15 +37,12 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     let scheme = flags.scheme.scheme();
     let layer = Layer::read(&flags.file)?;
     // Both before any work: a scale that the file cannot give, and an output that cannot be written.
-    if scheme.is_calibrated() {
-        Calibration::of(&layer, scheme).and_then(|known| known.static_scale()).map_err(|e| {
-            outerscale::Error::Input {
-                file: flags.file.clone(),
-                tensor: Some("calib_absmax".to_owned()),
-                rule: rule_of(&e),
-            }
-        })?;
-    }
+    let scale = |known: Option<Calibration>| known.map(|known| known.static_scale()).transpose();
+    Calibration::given(&layer, scheme).and_then(scale).map_err(|e| outerscale::Error::Input {
+        file: flags.file.clone(),
+        tensor: Some("calib_absmax".to_owned()),
+        rule: rule_of(&e),
+    })?;
     let file = flags.out.as_ref().map(|out| OutputFile::create(out, Some(&flags.file))).transpose()?;
     let gpu = flags.common.open()?;
     let result = linear(&gpu, &layer, scheme, Dtype::from(flags.out_dtype))?;

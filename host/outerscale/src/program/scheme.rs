@@ -1,6 +1,6 @@
 //! The flags that choose a scheme and give its parameters: the same for every command that runs layers.
 
-use crate::linear::Scheme;
+use crate::{linear::Scheme, ops::Window};
 use clap::{Args, ValueEnum};
 
 /// A scheme and its parameters.
@@ -9,12 +9,29 @@ pub struct SchemeFlags {
     /// How x is quantized.
     #[arg(long, value_enum, default_value = "w8a8-token")]
     scheme: SchemeWord,
+    /// Samples from one update of a running scale to the next.
+    #[arg(long, value_name = "N", default_value_t = Window::DEFAULT.every, value_parser = clap::value_parser!(u32).range(1..))]
+    every: u32,
+    /// What an update of a running scale keeps of the moving average, in [0, 1).
+    #[arg(long, value_name = "M", default_value_t = Window::DEFAULT.momentum, value_parser = momentum)]
+    momentum: f32,
+}
+
+/// A momentum from its text.
+pub fn momentum(word: &str) -> std::result::Result<f32, String> {
+    match word.parse() {
+        Ok(momentum) if (0.0..1.0).contains(&momentum) => Ok(momentum),
+        _ => Err("must be a number in [0, 1)".to_owned()),
+    }
 }
 
 impl SchemeFlags {
     /// The scheme with its parameters.
     pub fn scheme(&self) -> Scheme {
-        self.scheme.scheme()
+        match self.scheme.scheme() {
+            Scheme::Running(_) => Scheme::Running(Window { every: self.every, momentum: self.momentum }),
+            scheme => scheme,
+        }
     }
 }
 
@@ -30,6 +47,9 @@ enum SchemeWord {
     /// One scale for all tokens: the largest of calib_absmax / 127.
     #[value(name = "w8a8-static")]
     Static,
+    /// One scale for all tokens, a moving average over the batches before; the largest of calib_absmax begins it.
+    #[value(name = "w8a8-running")]
+    Running,
 }
 
 impl SchemeWord {
@@ -39,6 +59,7 @@ impl SchemeWord {
             SchemeWord::Token => Scheme::Token,
             SchemeWord::Tensor => Scheme::Tensor,
             SchemeWord::Static => Scheme::Static,
+            SchemeWord::Running => Scheme::Running(Window::DEFAULT),
         }
     }
 }

@@ -68,7 +68,7 @@ fn accumulators_are_those_of_the_codes() {
 
 #[test]
 fn no_tokens_are_a_valid_layer() {
-    for scheme in ["w8a8-token", "w8a8-tensor", "w8a8-static"] {
+    for scheme in ["w8a8-token", "w8a8-tensor", "w8a8-static", "w8a8-running"] {
         let mut bench = Bench::new();
         bench.set_zeros("x", Dtype::BF16, &[2, 0, 5]);
         let report = json(&bench.linear(&["--scheme", scheme, "--json"]));
@@ -104,7 +104,7 @@ fn nan_and_inf_are_data() {
 fn demo_is_equal_in_every_line() {
     let report = json(&outerscale(&["demo", "--json"]));
     assert_eq!(report["equal"], Value::Bool(true), "{report:#}");
-    assert_eq!(report["schemes"].as_array().expect("schemes").len(), 3);
+    assert_eq!(report["schemes"].as_array().expect("schemes").len(), 4);
     // A figure worked out independently in float64 for the whole model: per-token errors are about 1 %.
     let token = report["schemes"][0]["relative_error"].as_f64().expect("an error");
     assert!((0.003..0.03).contains(&token), "{token}");
