@@ -66,6 +66,7 @@ pub mod ops;
 pub mod program;
 pub mod ptx;
 pub mod registry;
+pub mod report;
 pub mod smooth;
 pub mod verify;
 

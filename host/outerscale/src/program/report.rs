@@ -6,6 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 
+pub use crate::report::{json_number, percent};
+
 /// What a command has to say.
 pub struct Output {
     /// For people.
@@ -78,16 +80,6 @@ pub fn place_line(gpu: &Gpu) -> String {
         (Driver::Sim, Some(why)) => format!("{device}\nno GPU: {}", why.lines().next().unwrap_or_default()),
         _ => device,
     }
-}
-
-/// `number` as a percentage with three digits that count.
-pub fn percent(number: f64) -> String {
-    format!("{:.3} %", 100.0 * number)
-}
-
-/// A number for JSON: null where it is not finite, which JSON cannot say.
-pub fn json_number(number: f64) -> Value {
-    serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
 /// A progress bar on stderr, where that is a terminal.
