@@ -234,6 +234,19 @@ pub fn scales(len: usize, seed: u64) -> Vec<f32> {
     (0..len).map(|_| (1.0 + random.unit().abs()) * 2f32.powi(random.between(-12, -4) as i32)).collect()
 }
 
+/// Smoothing factors: most within a few powers of two of 1, some ones, and now and then one at an end of the range or
+/// a tiny bit off a power of two, where the reciprocal rounds worst.
+pub fn factors(len: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed ^ 0xfac7);
+    let ends = [1e-5, 2f32.powi(100), 1f32.next_down(), 1f32.next_up(), 2f32.next_down()];
+    let mut one = || match random.below(8) {
+        0 => 1.0,
+        1 => random.pick(&ends),
+        _ => (1.0 + random.unit().abs()) * 2f32.powi(random.between(-6, 6) as i32),
+    };
+    (0..len).map(|_| one()).collect()
+}
+
 /// The bias that takes away the y of a token with codes `x` and scale `s_x`: -(s_x · (s_w · acc)), rounded.
 pub fn cancelling_bias(x: &[i8], w: &[i8], s_x: f32, s_w: &[f32]) -> Vec<f32> {
     let sum = |row: &[i8]| x.iter().zip(row).map(|(x, w)| i32::from(*x) * i32::from(*w)).sum::<i32>();

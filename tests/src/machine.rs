@@ -14,6 +14,7 @@ impl Argument for args::ColumnAbsmaxArgs {}
 impl Argument for args::TensorAbsmaxArgs {}
 impl Argument for args::RunningScaleArgs {}
 impl Argument for args::QuantizeTokenArgs {}
+impl Argument for args::QuantizeSmoothTokenArgs {}
 impl Argument for args::QuantizeTensorArgs {}
 impl Argument for args::QuantizeStaticArgs {}
 impl Argument for args::PackRowsArgs {}

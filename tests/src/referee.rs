@@ -82,6 +82,7 @@ impl Trial<'_> {
                     "column_absmax" => self.column_absmax(&input),
                     "tensor_absmax" => self.tensor_absmax(&input),
                     "quantize_token" => self.quantize_token(&input),
+                    "quantize_smooth_token" => self.quantize_smooth_token(&input),
                     "quantize_tensor" => self.quantize_tensor(&input),
                     "quantize_static" => self.quantize_static(&input),
                     _ => panic!("no trial for {op}"),
@@ -152,6 +153,18 @@ impl Trial<'_> {
         let (q, scales) = (self.codes(rows, cols), self.machine.room(4 * rows));
         self.launch(input.place, &args::QuantizeTokenArgs { x: self.matrix(input), q, scales })?;
         let (codes, want) = oracle::quantize_token(&input.wide, rows, cols);
+        self.compare("scales", scales, &want)?;
+        self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))
+    }
+
+    fn quantize_smooth_token<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        let factors = data::factors(cols, 4);
+        let (q, scales) = (self.codes(rows, cols), self.machine.room(4 * rows));
+        let token = args::QuantizeTokenArgs { x: self.matrix(input), q, scales };
+        let args = args::QuantizeSmoothTokenArgs { token, factors: self.machine.vector(&factors) };
+        self.launch(input.place, &args)?;
+        let (codes, want) = oracle::quantize_smooth_token(&input.wide, &factors, rows);
         self.compare("scales", scales, &want)?;
         self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))
     }

@@ -29,7 +29,7 @@ pub enum Error {
         /// The exponent that was given.
         alpha: f64,
     },
-    /// An input channel whose activations or weights have a NaN or an infinity: no factor smooths it.
+    /// An input channel whose activations or weights have a NaN or an infinity, or are too large: no factor smooths it.
     NoFactor {
         /// The channel.
         channel: usize,
@@ -50,7 +50,10 @@ impl fmt::Display for Error {
             }
             Error::AlphaOutOfRange { alpha } => write!(f, "alpha {alpha} is outside [0, 1]; give one inside"),
             Error::NoFactor { channel } => {
-                write!(f, "channel {channel} has a NaN or an infinity, which no factor smooths; leave it out")
+                write!(
+                    f,
+                    "channel {channel} has a NaN, an infinity or too large numbers, which no factor smooths; leave it out"
+                )
             }
         }
     }

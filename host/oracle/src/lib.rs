@@ -5,9 +5,8 @@
 //! f16 and bf16 inputs are widened to f32 first ([`float`]), which is exact.
 //!
 //! One op has one name everywhere, and here one file: [`row_absmax()`], [`column_absmax()`], [`tensor_absmax()`],
-//! [`running_scale()`],
-//! [`quantize_token()`], [`quantize_tensor()`], [`quantize_static()`], [`pack_rows()`] and the two halves
-//! of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
+//! [`running_scale()`], [`quantize_token()`], [`quantize_smooth_token()`], [`quantize_tensor()`],
+//! [`quantize_static()`], [`pack_rows()`] and the two halves of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
 //! [`reference()`] the same layer in float64, [`metrics()`] the distance between the two.
 //!
 //! Lengths that do not fit together are a mistake of the caller and panic; what data can cause (K too
@@ -20,6 +19,7 @@ pub mod gemm;
 pub mod linear;
 pub mod metrics;
 pub mod pack_rows;
+pub mod quantize_smooth_token;
 pub mod quantize_static;
 pub mod quantize_tensor;
 pub mod quantize_token;
@@ -37,6 +37,7 @@ pub use gemm::{Dequant, dequant_bf16, dequant_f16, dequant_f32, gemm_i32};
 pub use linear::{Linear, Scheme, linear};
 pub use metrics::{Metrics, metrics};
 pub use pack_rows::pack_rows;
+pub use quantize_smooth_token::quantize_smooth_token;
 pub use quantize_static::quantize_static;
 pub use quantize_tensor::quantize_tensor;
 pub use quantize_token::quantize_token;
@@ -49,12 +50,13 @@ pub use tensor_absmax::tensor_absmax;
 
 /// The ops that have a scalar definition here, by the name that the device file, the host op, the
 /// registry row and the bench row have too. Each is a file of this crate.
-pub const OPS: [&str; 9] = [
+pub const OPS: [&str; 10] = [
     "row_absmax",
     "column_absmax",
     "tensor_absmax",
     "running_scale",
     "quantize_token",
+    "quantize_smooth_token",
     "quantize_tensor",
     "quantize_static",
     "pack_rows",

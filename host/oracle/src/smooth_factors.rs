@@ -4,13 +4,15 @@ use crate::Error;
 
 /// The smallest factor, and the least that a weight channel counts for.
 const FLOOR: f64 = 1e-5;
+/// The largest factor: 2¹⁰⁰, as for any scale that is given.
+const CEILING: f64 = (1u128 << 100) as f64;
 
 /// The largest |x| of each of K channels, and the weights `f32 [n, K]` of every linear that reads these channels
 /// → the factors `f32 [K]`: clamp(max|X_j|^α / max(max_i|W_ij|, 1e-5)^(1−α), 1e-5), 1 where max|X_j| = 0.
 ///
 /// # Errors
-/// [`Error::NoFactor`] for the first channel whose activations or weights have a NaN or an infinity, or whose
-/// absmax is negative; [`Error::AlphaOutOfRange`] for an α outside [0, 1].
+/// [`Error::NoFactor`] for the first channel whose activations or weights have a NaN or an infinity, whose absmax is
+/// negative, or whose factor would be over 2¹⁰⁰; [`Error::AlphaOutOfRange`] for an α outside [0, 1].
 pub fn smooth_factors(x_absmax: &[f32], weights: &[&[f32]], alpha: f64) -> Result<Vec<f32>, Error> {
     if alpha.is_nan() || alpha < 0.0 || alpha > 1.0 {
         return Err(Error::AlphaOutOfRange { alpha });
@@ -38,6 +40,9 @@ pub fn smooth_factors(x_absmax: &[f32], weights: &[&[f32]], alpha: f64) -> Resul
             w_max = FLOOR;
         }
         let factor = x_max.powf(alpha) / w_max.powf(1.0 - alpha);
+        if factor as f32 > CEILING as f32 {
+            return Err(Error::NoFactor { channel });
+        }
         factors.push(if x_max == 0.0 {
             1.0
         } else if factor < FLOOR {

@@ -94,6 +94,7 @@ pub static OPS: &[Op] = &[
     op!(tensor_absmax, TENSOR_ABSMAX, oracle: tensor_absmax),
     op!(running_scale, RUNNING_SCALE, oracle: running_scale),
     op!(quantize_token, QUANTIZE_TOKEN, oracle: quantize_token),
+    op!(quantize_smooth_token, QUANTIZE_SMOOTH_TOKEN, oracle: quantize_smooth_token),
     op!(quantize_tensor, QUANTIZE_TENSOR, oracle: quantize_tensor),
     op!(quantize_static, QUANTIZE_STATIC, oracle: quantize_static),
     op!(pack_rows, PACK_ROWS, oracle: pack_rows),

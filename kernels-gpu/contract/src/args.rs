@@ -118,6 +118,16 @@ pub struct QuantizeTokenArgs {
     pub scales: DevicePtr,
 }
 
+/// `quantize_smooth_token`: x / s → codes with one scale a row.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeSmoothTokenArgs {
+    /// As for `quantize_token`.
+    pub token: QuantizeTokenArgs,
+    /// f32 `[cols]` from a 16-byte boundary on, each in [2⁻¹⁰⁰, 2¹⁰⁰].
+    pub factors: DevicePtr,
+}
+
 /// `quantize_tensor`: x → codes with the one scale that the partial maxima give.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -59,6 +59,15 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let (scale, launch) = ops::running_scale(gpu, &partials, &state, Window::DEFAULT, Choice::Auto)?;
             (launch, no || same(&scale.download()?, &[oracle::scale_from_absmax(oracle::tensor_absmax(&wide()))]))
         }
+        "quantize_smooth_token" => {
+            let factors: Vec<f32> = values(k, 4).iter().map(|v| 1.0 + v.to_f32().abs()).collect();
+            let (q, launch) = ops::quantize_smooth_token(gpu, &x, &Scales::upload(gpu, &factors)?, Choice::Auto)?;
+            let equal = no || {
+                let (codes, scales) = oracle::quantize_smooth_token(&wide(), &factors, rows);
+                q.download_codes()? == codes && same(&q.scales().download()?, &scales)
+            };
+            (launch, equal)
+        }
         "quantize_tensor" => {
             let (partials, _) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;
             let (q, launch) = ops::quantize_tensor(gpu, &x, &partials, Choice::Auto)?;

@@ -4,6 +4,7 @@ use crate::{
     Error, Result,
     host::{HostMatrix, Values},
 };
+use contract::limits::SCALE_MAX;
 use std::sync::Arc;
 
 /// The smallest factor, and the least that a weight channel counts for.
@@ -38,7 +39,7 @@ impl Real for f64 {
     }
 }
 
-/// Smoothing factors s, f32 `[K]`, each finite and at least [`FACTOR_MIN`]. Copies share their memory.
+/// Smoothing factors s, f32 `[K]`, each in [[`FACTOR_MIN`], 2¹⁰⁰] as any scale that is given. Copies share their memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factors(Arc<[f32]>);
 
@@ -51,7 +52,7 @@ impl Factors {
     ///
     /// # Errors
     /// `alpha` outside [0, 1]; `calib_absmax` or `w` where a magnitude is NaN, infinite or negative, or their numbers
-    /// differ.
+    /// differ; `factors` where one is over 2¹⁰⁰.
     pub fn new(activations: &[f32], weights: &[f32], alpha: f64) -> Result<Factors> {
         if !(0.0..=1.0).contains(&alpha) {
             return Err(Error::argument(OP, "alpha", format!("must lie in [0, 1], got {alpha}")));
@@ -74,17 +75,17 @@ impl Factors {
                 (f64::from(x).powf(alpha) / w.powf(1.0 - alpha)).max(FACTOR_MIN) as f32
             }
         };
-        Ok(Factors(activations.iter().zip(weights).map(factor).collect()))
+        Factors::given(activations.iter().zip(weights).map(factor).collect())
     }
 
     /// Factors from elsewhere.
     ///
     /// # Errors
-    /// `factors` where one is NaN, infinite or below [`FACTOR_MIN`].
+    /// `factors` where one is NaN or outside [[`FACTOR_MIN`], 2¹⁰⁰].
     pub fn given(factors: Vec<f32>) -> Result<Factors> {
-        let wrong = factors.iter().position(|s| !(s.is_finite() && *s >= FACTOR_MIN as f32));
+        let wrong = factors.iter().position(|s| !(FACTOR_MIN as f32..=SCALE_MAX).contains(s));
         if let Some(index) = wrong {
-            let rule = format!("[{index}] must be finite and at least {FACTOR_MIN:e}, got {:e}", factors[index]);
+            let rule = format!("[{index}] must lie in [{FACTOR_MIN:e}, 2^100], got {:e}", factors[index]);
             return Err(Error::argument(OP, "factors", rule));
         }
         Ok(Factors(factors.into()))
@@ -178,11 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_numbers_there_are_have_a_factor() {
-        for alpha in [0.0, 0.3, 0.5, 1.0] {
-            let s = Factors::new(&[f32::MAX, f32::MIN_POSITIVE], &[0.0, f32::MAX], alpha).unwrap();
-            assert!(s.values().iter().all(|s| s.is_finite() && *s >= 1e-5), "{alpha}: {s:?}");
+    fn factors_have_the_range_of_scales() {
+        for (alpha, largest) in [(0.0, f32::MAX), (0.5, f32::MAX), (1.0, 1e30)] {
+            let s = Factors::new(&[largest, f32::MIN_POSITIVE], &[0.0, f32::MAX], alpha).unwrap();
+            assert!(s.values().iter().all(|s| *s >= 1e-5 && *s <= SCALE_MAX), "{alpha}: {s:?}");
         }
+        let error = Factors::new(&[1.0, 2e30], &[1.0; 2], 1.0).unwrap_err().to_string();
+        assert_eq!(error, "smoothing: factors: [1] must lie in [1e-5, 2^100], got 2e30");
     }
 
     #[test]
@@ -196,9 +199,9 @@ mod tests {
             assert!(refused(&[1.0, 1.0], &[1.0, bad], 0.5).starts_with("smoothing: w: channel 1 must have"));
         }
         assert!(refused(&[1.0], &[1.0; 2], 0.5).contains("each of the 2 input channels, has 1"));
-        assert!(Factors::given(vec![1.0, 1e-5, f32::MAX]).is_ok());
-        for bad in [0.0, -1.0, 0.9e-5, f32::NAN, f32::INFINITY] {
-            assert!(Factors::given(vec![1.0, bad]).unwrap_err().to_string().contains("factors: [1] must be finite"));
+        assert!(Factors::given(vec![1.0, 1e-5, SCALE_MAX]).is_ok());
+        for bad in [0.0, -1.0, 0.9e-5, f32::NAN, f32::INFINITY, SCALE_MAX.next_up()] {
+            assert!(Factors::given(vec![1.0, bad]).unwrap_err().to_string().contains("factors: [1] must lie in"));
         }
     }
 

@@ -10,11 +10,14 @@ pub mod layer;
 mod product;
 mod quantizers;
 mod reductions;
+mod smoothing;
 
 pub use check::Check;
 pub(crate) use product::gemm;
 pub(crate) use quantizers::{pack_rows, quantize_static, quantize_tensor, quantize_token};
 pub(crate) use reductions::{column_absmax, row_absmax, running_scale, tensor_absmax};
+
+pub(crate) use smoothing::quantize_smooth_token;
 
 use crate::{
     Error, Gpu, Result,

@@ -44,11 +44,11 @@ pub(super) const SHAPES: [(u64, u64); 18] = [
 ];
 
 /// Codes with the padding that the product relies on.
-fn padded(codes: &[i8], rows: u64, cols: u64) -> Vec<i8> {
+pub(super) fn padded(codes: &[i8], rows: u64, cols: u64) -> Vec<i8> {
     oracle::pack_rows(codes, rows as usize, cols as usize, cols as usize)
 }
 
-fn results<'a>(name: &'a str, cols: u64, case: &'a str) -> Results<'a> {
+pub(super) fn results<'a>(name: &'a str, cols: u64, case: &'a str) -> Results<'a> {
     Results { name, cols: cols as usize, case }
 }
 

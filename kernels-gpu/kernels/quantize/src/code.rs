@@ -58,23 +58,29 @@ impl Divisor {
     /// The codes of a window, four a word, of numbers that the scale was made from.
     #[inline(always)]
     pub(crate) fn codes<T: Float>(self, window: Window) -> Window {
-        map_window::<T>(window, |x| self.code(x))
+        pack_window::<T>(|i| T::widen(window, i), |x| self.code(x))
     }
 
     /// The codes of a window, four a word, of any numbers.
     #[inline(always)]
     pub(crate) fn codes_of_any<T: Float>(self, window: Window) -> Window {
-        map_window::<T>(window, |x| self.code_of_any(x))
+        pack_window::<T>(|i| T::widen(window, i), |x| self.code_of_any(x))
+    }
+
+    /// The codes of as many numbers as a window has, four a word, that the scale was made from.
+    #[inline(always)]
+    pub(crate) fn codes_of_f32<T: Float>(self, values: [f32; 8]) -> Window {
+        pack_window::<T>(|i| values[i as usize], |x| self.code(x))
     }
 }
 
 #[inline(always)]
-fn map_window<T: Float>(window: Window, code: impl Fn(f32) -> i32) -> Window {
+fn pack_window<T: Float>(value: impl Fn(u32) -> f32, code: impl Fn(f32) -> i32) -> Window {
     let mut words = [0; 4];
     for word in 0..Row::<T>::WINDOW / 4 {
         let mut codes = [0; 4];
         for i in 0..4 {
-            codes[i as usize] = code(T::widen(window, 4 * word + i));
+            codes[i as usize] = code(value(4 * word + i));
         }
         words[word as usize] = pack_s8x4(codes);
     }

@@ -12,9 +12,11 @@ mod code;
 mod encode_rows;
 pub mod pack_rows;
 mod quantize_rows;
+pub mod quantize_smooth_token;
 pub mod quantize_static;
 pub mod quantize_tensor;
 pub mod quantize_token;
+mod smoothed;
 mod transform;
 
 cuda_std::shared_array! {

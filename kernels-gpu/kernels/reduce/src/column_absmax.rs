@@ -11,7 +11,7 @@
 //! that far apart lie alike relative to 16-byte boundaries, whatever the row stride (eight elements of 16 bits and
 //! twice four of 32 are 16 bytes). So a lane has the same columns in all its rows, and their maxima stay in registers.
 
-use contract::args::ColumnAbsmaxArgs;
+use contract::args::{ColumnAbsmaxArgs, Matrix};
 use contract::grid::{COLUMN_ROWS, THREADS};
 use cuda_std::atomic::red_relaxed_gpu_global_max_u32;
 use cuda_std::kernel;
@@ -58,6 +58,36 @@ impl Maxima {
     }
 }
 
+/// A warp's rows: from `first` on, [`ROW_STEP`] apart, before `end`.
+#[derive(Clone, Copy)]
+struct Rows {
+    first: u64,
+    end: u64,
+}
+
+impl Rows {
+    /// The maxima of what `load` gives of each row of x, zeros where `present` is false.
+    #[inline(always)]
+    fn maxima<T: Float>(self, x: &Matrix, present: bool, load: impl Fn(Row<T>) -> Window) -> Maxima {
+        let mut maxima = Maxima([0; MOST]);
+        let mut row_idx = self.first;
+        while present && row_idx < self.end {
+            let mut windows = [[0; 4]; BATCH as usize];
+            for (step, window) in windows.iter_mut().enumerate() {
+                let row_idx = row_idx + step as u64 * ROW_STEP;
+                if row_idx < self.end {
+                    *window = load(Row::new(x, row_idx));
+                }
+            }
+            for window in windows {
+                maxima.meet::<T>(window);
+            }
+            row_idx += BATCH * ROW_STEP;
+        }
+        maxima
+    }
+}
+
 /// # Safety
 /// `args` describes live memory that keeps to the file's contract.
 #[inline(always)]
@@ -71,39 +101,25 @@ unsafe fn column_absmax<T: Float>(args: &ColumnAbsmaxArgs) {
     while unit < units {
         // The warps of a block take neighbouring rows of the same columns.
         let (of_rows, group) = (unit / (ROW_STEP * groups), unit / ROW_STEP % groups);
-        let end_row = x.rows.min((of_rows + 1) * COLUMN_ROWS);
-        let mut row_idx = of_rows * COLUMN_ROWS + unit % ROW_STEP;
-        // Where the columns of this lane begin is the same in all its rows.
-        let share = Row::<T>::new(x, row_idx).share(group * Warp::SIZE as u64 + lane, 1);
-        // The edges of the rows are the first group's, one lane each.
-        let edge = Row::<T>::new(x, row_idx).edge(if group == 0 { lane } else { u64::MAX });
-        let (mut maxima, mut edge_maxima) = (Maxima([0; MOST]), Maxima([0; MOST]));
-        while row_idx < end_row {
-            let row = |step: u64| Row::<T>::new(x, row_idx + step * ROW_STEP);
-            let mut windows = [[0; 4]; BATCH as usize];
-            for (step, window) in windows.iter_mut().enumerate() {
-                if share.has(0) && row_idx + step as u64 * ROW_STEP < end_row {
-                    // SAFETY: the row is live and has the window, as the first one has.
-                    *window = unsafe { row(step as u64).share(group * Warp::SIZE as u64 + lane, 1).load(0) };
-                }
-            }
-            for window in windows {
-                maxima.meet::<T>(window);
-            }
-            if edge.len > 0 {
-                for step in 0..BATCH {
-                    if row_idx + step * ROW_STEP < end_row {
-                        // SAFETY: the row is live; its edge is that of the first one.
-                        edge_maxima.meet::<T>(unsafe { row(step).load_edge(edge) });
-                    }
-                }
-            }
-            row_idx += BATCH * ROW_STEP;
-        }
-        // SAFETY: the window's and the edge's own columns.
-        unsafe {
-            maxima.store(args.absmax, share.col(0), if share.has(0) { Row::<T>::WINDOW } else { 0 });
-            edge_maxima.store(args.absmax, edge.col, edge.len);
+        let first = of_rows * COLUMN_ROWS + unit % ROW_STEP;
+        let rows = Rows { first, end: x.rows.min((of_rows + 1) * COLUMN_ROWS) };
+        let window_idx = group * Warp::SIZE as u64 + lane;
+        // Which columns these are is the same in all the warp's rows.
+        let share = Row::<T>::new(x, first).share(window_idx, 1);
+        // SAFETY: the rows are live and have the window, as the first one has.
+        let load = |row: Row<T>| unsafe { row.share(window_idx, 1).load(0) };
+        let maxima = rows.maxima::<T>(x, share.has(0), load);
+        // SAFETY: the window's own columns.
+        unsafe { maxima.store(args.absmax, share.col(0), if share.has(0) { Row::<T>::WINDOW } else { 0 }) };
+        if group == 0 {
+            // The edges of the rows are the first group's, one lane each. After the windows, not with them: both at
+            // once take more registers than there are.
+            let edge = Row::<T>::new(x, first).edge(lane);
+            // SAFETY: the rows are live; their edge is that of the first one.
+            let load = |row: Row<T>| unsafe { row.load_edge(edge) };
+            let maxima = rows.maxima::<T>(x, edge.len > 0, load);
+            // SAFETY: the edge's own columns.
+            unsafe { maxima.store(args.absmax, edge.col, edge.len) };
         }
         unit += Warp::count();
     }

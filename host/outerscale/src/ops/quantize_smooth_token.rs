@@ -1,0 +1,74 @@
+//! Codes with one scale a row of x divided by smoothing factors, in one pass.
+
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem, Variant, check_cols};
+use crate::operands::CodeMatrix;
+use crate::{
+    Activations, Dtype, Error, Float, Gpu, Launch, PerInputChannel, PerToken, QuantizedTokens, Result, Scales,
+    gpu::LaunchRequest, ptx::Module,
+};
+use contract::{
+    args::{QuantizeSmoothTokenArgs, QuantizeTokenArgs},
+    grid,
+};
+
+const WARP: Variant = Variant {
+    name: "warp",
+    stem: "quantize_smooth_token_warp",
+    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
+    block: grid::THREADS,
+    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
+    shared_bytes: 0,
+};
+
+pub(crate) const QUANTIZE_SMOOTH_TOKEN: Table = Table {
+    op: "quantize_smooth_token",
+    module: Module::Quantize,
+    variants: &[
+        WARP,
+        Variant { name: "block", stem: "quantize_smooth_token_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
+    ],
+    preferences: &[
+        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
+        Preference { variant: "block", when: always, why: "long rows: one block each" },
+    ],
+};
+
+/// x [tokens, K] and smoothing factors s `[K]` → codes int8 [tokens, K] and one scale a token of x'_ij = f32(x_ij / s_j).
+///
+/// # Errors
+/// `x` where K is 0 or over the limit, `factors` where there is not one a column; a variant that cannot be used; a CUDA
+/// error.
+pub fn quantize_smooth_token<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    factors: &Scales<PerInputChannel>,
+    choice: Choice<'_>,
+) -> Result<(QuantizedTokens<PerToken>, Launch)> {
+    check_cols("quantize_smooth_token", "x", x.cols())?;
+    check_factors("quantize_smooth_token", factors, x.cols())?;
+    let problem = Problem::new(gpu, x.rows(), 1, x.cols());
+    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 127)?;
+    let scales = Scales::<PerToken>::for_rows(gpu, x.rows())?;
+    let token = QuantizeTokenArgs { x: x.0.as_arg(), q: codes.as_arg(), scales: scales.as_arg().ptr };
+    let args = QuantizeSmoothTokenArgs { token, factors: factors.as_arg().ptr };
+    let request = LaunchRequest::new(&QUANTIZE_SMOOTH_TOKEN, problem, T::DTYPE, choice).keep([
+        &x.0.memory,
+        &codes.memory,
+        &scales.values.memory,
+        &factors.values.memory,
+    ]);
+    // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, `scales` one f32 a
+    // row, `factors` one a column (checked above) from an allocation's start; all live until the launch has ended.
+    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
+    Ok((QuantizedTokens { codes, scales }, launch))
+}
+
+/// One factor a column.
+pub(super) fn check_factors(op: &'static str, factors: &Scales<PerInputChannel>, cols: u64) -> Result<()> {
+    if factors.values.len() == cols {
+        return Ok(());
+    }
+    let rule = format!("must be one for each of the {cols} columns of x, there are {}", factors.values.len());
+    Err(Error::argument(op, "factors", rule))
+}
