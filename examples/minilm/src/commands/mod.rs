@@ -1,0 +1,155 @@
+//! The commands and their flags.
+
+mod compare;
+mod embed;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use minilm::{
+    calibrate::calibrate,
+    encoder,
+    linears::{Float, Linears, Quantized, Told},
+    model::{self, Model},
+    text::{self, Batch, Lines},
+};
+use ndarray::Array2;
+use outerscale::{
+    Gpu,
+    linear::{Calibration, Scheme},
+    program::{self, Common, Done, end, report::Progress, scheme::SchemeFlags},
+};
+use std::{path::PathBuf, process::ExitCode};
+
+/// A sentence encoder, all-MiniLM-L6-v2, with every linear layer through Outerscale in a chosen scheme.
+///
+/// Ends with 0 when all is right, 2 when the call or the input is wrong.
+#[derive(Parser)]
+#[command(name = "minilm", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compare the embeddings of a text with those of float32.
+    Compare(compare::Flags),
+    /// Write the embeddings of a text.
+    Embed(embed::Flags),
+}
+
+/// A text, one sentence or paragraph a line.
+#[derive(Args)]
+struct TextFlags {
+    /// The text: UTF-8, one sentence or paragraph a line; blank lines do not count.
+    #[arg(value_name = "TEXT.txt")]
+    file: PathBuf,
+    /// Only these lines of it, such as 101-200.
+    #[arg(long, value_name = "FIRST-LAST")]
+    lines: Option<Lines>,
+}
+
+/// How the linears are run.
+#[derive(Args)]
+struct WayFlags {
+    #[command(flatten)]
+    scheme: SchemeFlags,
+    /// The text that calibrated schemes calibrate on: its first 100 lines [default: the text that is shipped]
+    #[arg(long, value_name = "TEXT.txt")]
+    calibration: Option<PathBuf>,
+}
+
+/// The flags that every command has.
+#[derive(Args)]
+struct ModelFlags {
+    /// The folder of the model's files [default: $OUTERSCALE_MINILM or target/models/minilm]
+    #[arg(long, value_name = "FOLDER")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl ModelFlags {
+    fn read(&self) -> Result<Model> {
+        Model::read(&model::folder(self.model.as_deref())?)
+    }
+}
+
+impl TextFlags {
+    /// The lines and their tokens.
+    fn read(&self, model: &Model) -> Result<(Vec<String>, Batch)> {
+        let lines = text::read(&self.file, self.lines)?;
+        let batch = Batch::new(model, &lines)?;
+        if let Some(warning) = truncation(&batch, model) {
+            eprintln!("{}: {warning}", self.file.display());
+        }
+        Ok((lines, batch))
+    }
+}
+
+/// What to say of sentences that were cut.
+fn truncation(batch: &Batch, model: &Model) -> Option<String> {
+    let Batch { truncated, sentences, .. } = batch;
+    let (of, max) = (sentences.len(), model.max_tokens);
+    (*truncated > 0).then(|| format!("{truncated} of {of} lines are longer than the model's {max} tokens and were cut"))
+}
+
+impl WayFlags {
+    /// The scheme.
+    fn scheme(&self) -> Scheme {
+        self.scheme.scheme()
+    }
+
+    /// The model's linears, quantized; calibrated first where the scheme wants it.
+    fn quantized<'a>(&self, gpu: &'a Gpu, model: &Model) -> Result<Quantized<'a>> {
+        let scheme = self.scheme();
+        let calibration = scheme.is_calibrated().then(|| self.calibration(model)).transpose()?;
+        Quantized::new(gpu, model, scheme, calibration.as_deref())
+    }
+
+    fn calibration(&self, model: &Model) -> Result<Vec<Calibration>> {
+        let mut lines = match &self.calibration {
+            Some(file) => text::read(file, None)?,
+            None => text::sentences(text::SHIPPED),
+        };
+        lines.truncate(text::CALIBRATION_LINES);
+        calibrate(model, &Batch::new(model, &lines)?).context("calibration")
+    }
+}
+
+/// Embeddings with a progress bar.
+fn embed(model: &Model, batch: &Batch, linears: impl Linears, what: &str, json: bool) -> Result<Array2<f32>> {
+    let (progress, count) = (Progress::new(json), model.units().len());
+    let tell = |unit: minilm::units::Unit| progress.step(&format!("{what} {unit}"), unit.index(), count);
+    encoder::embed(model, batch, &mut Told { linears, tell })
+}
+
+/// Embeddings in float32, with a progress bar.
+fn embed_float(model: &Model, batch: &Batch, json: bool) -> Result<Array2<f32>> {
+    embed(model, batch, Float(model), "float32", json)
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli: Cli = match program::start() {
+        Ok(cli) => cli,
+        Err(ended) => return ended,
+    };
+    let (json, result) = match cli.command {
+        Command::Compare(flags) => (flags.model.common.json, compare::run(&flags)),
+        Command::Embed(flags) => (flags.model.common.json, embed::run(&flags)),
+    };
+    // anyhow's chain in one line.
+    end(json, result.map_err(|error| format!("{error:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_flags_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

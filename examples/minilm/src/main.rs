@@ -1,0 +1,7 @@
+//! The command line: see `commands`.
+
+mod commands;
+
+fn main() -> std::process::ExitCode {
+    commands::main()
+}

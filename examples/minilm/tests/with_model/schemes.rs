@@ -1,0 +1,59 @@
+//! The whole model through the kernels: how far its embeddings are from float32.
+
+use minilm::{
+    calibrate::calibrate,
+    encoder,
+    linears::{Float, Quantized},
+    similarity::Nearness,
+    text::{self, Batch},
+};
+use outerscale::{Backend, Gpu, linear::Scheme};
+
+/// Sentences of the shipped text after those for calibration: few, for the simulator's sake.
+const SENTENCES: std::ops::Range<usize> = text::CALIBRATION_LINES..text::CALIBRATION_LINES + 6;
+/// Sentences that are calibrated on.
+const CALIBRATION: usize = 20;
+
+/// What the mean cosine to float32 must at least be.
+fn least(scheme: Scheme) -> f64 {
+    match scheme {
+        Scheme::Token => 0.997,
+        // One scale for all tokens.
+        _ => 0.95,
+    }
+}
+
+#[test]
+fn embeddings_are_near_those_of_float32() {
+    let Some(model) = super::model() else { return };
+    let shipped = text::sentences(text::SHIPPED);
+    let batch = Batch::new(&model, &shipped[SENTENCES]).unwrap();
+    let float = encoder::embed(&model, &batch, &mut Float(&model)).unwrap();
+    let calibration = calibrate(&model, &Batch::new(&model, &shipped[..CALIBRATION]).unwrap()).unwrap();
+    let gpu = Gpu::open(Backend::from_env().unwrap()).unwrap();
+    for scheme in Scheme::ALL {
+        let known = scheme.is_calibrated().then_some(&calibration[..]);
+        let mut linears = Quantized::new(&gpu, &model, scheme, known).unwrap();
+        let near = Nearness::of(&float, &encoder::embed(&model, &batch, &mut linears).unwrap());
+        println!("{}: mean {:.5}, min {:.5}", scheme.name(), near.mean, near.min);
+        assert!(near.mean >= least(scheme), "{}: {}", scheme.name(), near.mean);
+        // Were the linears float32 in disguise, they would be nearer than any code can be.
+        assert!(near.mean < 0.999_99, "{}: {}", scheme.name(), near.mean);
+    }
+}
+
+#[test]
+fn a_sentence_does_not_depend_on_its_company() {
+    // The promise of the per-token scheme, through a whole model.
+    let Some(model) = super::model() else { return };
+    let shipped = text::sentences(text::SHIPPED);
+    let gpu = Gpu::open(Backend::from_env().unwrap()).unwrap();
+    let mut linears = Quantized::new(&gpu, &model, Scheme::Token, None).unwrap();
+    let mut embed = |lines: &[String]| {
+        let batch = Batch::new(&model, lines).unwrap();
+        encoder::embed(&model, &batch, &mut linears).unwrap()
+    };
+    let together = embed(&shipped[SENTENCES.start..][..3]);
+    let alone = embed(&shipped[SENTENCES.start + 1..][..1]);
+    assert_eq!(together.row(1), alone.row(0));
+}
