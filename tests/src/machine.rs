@@ -17,6 +17,9 @@ impl Argument for args::QuantizeTokenArgs {}
 impl Argument for args::QuantizeSmoothTokenArgs {}
 impl Argument for args::QuantizeTensorArgs {}
 impl Argument for args::QuantizeStaticArgs {}
+impl Argument for args::OutlierColumnsArgs {}
+impl Argument for args::OutlierListArgs {}
+impl Argument for args::QuantizeOutliersArgs {}
 impl Argument for args::PackRowsArgs {}
 impl Argument for args::GemmArgs {}
 

@@ -1,5 +1,7 @@
 //! Judges one kernel of any PTX text by the oracle, in the simulator, on a few hard cases.
 
+mod outliers;
+
 use crate::{
     data::{self, Codes, Kind, Value},
     harness::Place,
@@ -62,6 +64,7 @@ impl Trial<'_> {
             ("gemm", Dtype::F16) => self.products(oracle::dequant_f16),
             ("gemm", Dtype::Bf16) => self.products(oracle::dequant_bf16),
             ("gemm", _) => self.products(|acc, _, _, _| acc.to_vec()),
+            ("outlier_list", _) => self.outlier_lists(),
             ("running_scale", _) => self.running_scales(),
             ("pack_rows", _) => PLACES.iter().try_for_each(|place| self.pack_rows(*place)),
             (_, Dtype::F32) => self.rows::<f32>(op),
@@ -81,6 +84,8 @@ impl Trial<'_> {
                     "row_absmax" => self.row_absmax(&input),
                     "column_absmax" => self.column_absmax(&input),
                     "tensor_absmax" => self.tensor_absmax(&input),
+                    "outlier_columns" => self.outlier_columns(&input),
+                    "quantize_outliers" => self.quantize_outliers(&input),
                     "quantize_token" => self.quantize_token(&input),
                     "quantize_smooth_token" => self.quantize_smooth_token(&input),
                     "quantize_tensor" => self.quantize_tensor(&input),

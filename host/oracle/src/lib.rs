@@ -18,7 +18,9 @@ pub mod float;
 pub mod gemm;
 pub mod linear;
 pub mod metrics;
+pub mod outlier_columns;
 pub mod pack_rows;
+pub mod quantize_outliers;
 pub mod quantize_smooth_token;
 pub mod quantize_static;
 pub mod quantize_tensor;
@@ -36,7 +38,9 @@ pub use float::{canonical, widen_bf16, widen_f16};
 pub use gemm::{Dequant, dequant_bf16, dequant_f16, dequant_f32, gemm_i32};
 pub use linear::{Linear, Scheme, linear};
 pub use metrics::{Metrics, metrics};
+pub use outlier_columns::{outlier_columns, outlier_list};
 pub use pack_rows::pack_rows;
+pub use quantize_outliers::quantize_outliers;
 pub use quantize_smooth_token::quantize_smooth_token;
 pub use quantize_static::quantize_static;
 pub use quantize_tensor::quantize_tensor;
@@ -50,7 +54,7 @@ pub use tensor_absmax::tensor_absmax;
 
 /// The ops that have a scalar definition here, by the name that the device file, the host op, the
 /// registry row and the bench row have too. Each is a file of this crate.
-pub const OPS: [&str; 10] = [
+pub const OPS: [&str; 12] = [
     "row_absmax",
     "column_absmax",
     "tensor_absmax",
@@ -59,6 +63,8 @@ pub const OPS: [&str; 10] = [
     "quantize_smooth_token",
     "quantize_tensor",
     "quantize_static",
+    "outlier_columns",
+    "quantize_outliers",
     "pack_rows",
     "gemm",
 ];

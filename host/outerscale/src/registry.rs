@@ -97,6 +97,9 @@ pub static OPS: &[Op] = &[
     op!(quantize_smooth_token, QUANTIZE_SMOOTH_TOKEN, oracle: quantize_smooth_token),
     op!(quantize_tensor, QUANTIZE_TENSOR, oracle: quantize_tensor),
     op!(quantize_static, QUANTIZE_STATIC, oracle: quantize_static),
+    op!(outlier_columns, OUTLIER_COLUMNS, oracle: outlier_columns),
+    op!(outlier_list, OUTLIER_LIST, oracle: outlier_columns),
+    op!(quantize_outliers, QUANTIZE_OUTLIERS, oracle: quantize_outliers),
     op!(pack_rows, PACK_ROWS, oracle: pack_rows),
     op!(gemm, GEMM, oracle: gemm),
 ];

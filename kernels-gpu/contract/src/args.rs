@@ -158,6 +158,50 @@ pub struct QuantizeStaticArgs {
     pub counts: DevicePtr,
 }
 
+/// `outlier_columns`: x → which columns have an outlier, bit masks by chunks of rows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct OutlierColumnsArgs {
+    /// The matrix, at least one row.
+    pub x: Matrix,
+    /// u32 `[ceil(rows / chunk_rows), ceil(cols / 32)]`: bit i of word j is column 32 j + i.
+    pub masks: DevicePtr,
+    /// Rows of a chunk, at least 1.
+    pub chunk_rows: u64,
+    /// An element of at least this magnitude is an outlier; NaN: none is.
+    pub threshold: f32,
+    /// Padding, 0.
+    pub reserved: u32,
+}
+
+/// `outlier_list`: the masks of chunks → one mask, and the columns in ascending order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct OutlierListArgs {
+    /// u32 `[chunks, ceil(cols / 32)]`, from `outlier_columns`; bits from `cols` on are 0.
+    pub masks: DevicePtr,
+    /// Number of chunks.
+    pub chunks: u64,
+    /// Number of columns, at most 2³².
+    pub cols: u64,
+    /// u32 `[ceil(cols / 32)]`.
+    pub mask: DevicePtr,
+    /// u32 `[cols]`, of which the first `count` are written.
+    pub columns: DevicePtr,
+    /// u32 `[1]`.
+    pub count: DevicePtr,
+}
+
+/// `quantize_outliers`: `quantize_token` with the outlier columns left out: neither in a maximum nor coded but as 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeOutliersArgs {
+    /// Tokens, codes and scales.
+    pub rows: QuantizeTokenArgs,
+    /// u32 `[ceil(cols / 32)]`, from `outlier_list`.
+    pub mask: DevicePtr,
+}
+
 /// `pack_rows`: int8 with any row stride and alignment → codes as our quantizers write them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -184,4 +228,36 @@ pub struct GemmArgs {
     pub bias: DevicePtr,
     /// `[M, N]`, any row stride, element-aligned.
     pub y: Matrix,
+}
+
+/// Types of x that a kernel tells apart at run time: they only matter in a load.
+pub mod input_type {
+    /// IEEE binary32.
+    pub const F32: u32 = 0;
+    /// IEEE binary16.
+    pub const F16: u32 = 1;
+    /// bfloat16.
+    pub const BF16: u32 = 2;
+}
+
+/// `gemm_outliers`: `gemm` with the products of the outlier columns, in f32, added to the bias.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GemmOutliersArgs {
+    /// The product of the codes, which are 0 in the outlier columns.
+    pub product: GemmArgs,
+    /// `[M, K]`, as it was quantized.
+    pub x: Matrix,
+    /// u32 `[count]`, ascending.
+    pub columns: DevicePtr,
+    /// u32 `[1]`.
+    pub count: DevicePtr,
+    /// Weights f16 `[K, w_stride]`, column j of w in row j, from an 8-byte boundary on; 0: the codes of w and `s_w`.
+    pub w: DevicePtr,
+    /// Elements from one row of `w` to the next: N up to a multiple of 4.
+    pub w_stride: u64,
+    /// The type of x: one of [`input_type`].
+    pub x_type: u32,
+    /// Padding, 0.
+    pub reserved: u32,
 }

@@ -6,6 +6,9 @@ pub const THREADS: u32 = 256;
 /// The most blocks `tensor_absmax` is launched with, hence the most partial maxima.
 pub const MAX_PARTIALS: u64 = 1024;
 
+/// The most chunks of rows, hence masks, of `outlier_columns`.
+pub const MAX_OUTLIER_CHUNKS: u64 = 128;
+
 /// The most blocks along x that any kernel is launched with (the hardware's limit is 2³¹ − 1):
 /// every kernel walks on in steps of the grid, so any number of rows or tiles is right.
 pub const MAX_BLOCKS: u64 = 1 << 20;
@@ -49,6 +52,18 @@ pub const fn column_blocks(rows: u64, cols: u64) -> u32 {
     at_least_one(rows.div_ceil(COLUMN_ROWS).saturating_mul(cols / 128 + 1), MAX_BLOCKS)
 }
 
+/// Rows of a chunk of `outlier_columns`: at least 64, and so many that a block can join the masks of all chunks.
+pub const fn outlier_chunk_rows(rows: u64) -> u64 {
+    let share = rows.div_ceil(MAX_OUTLIER_CHUNKS);
+    if share < 64 { 64 } else { share }
+}
+
+/// Blocks for `outlier_columns`: one a chunk of rows and [`THREADS`] columns.
+pub const fn outlier_blocks(rows: u64, cols: u64) -> u32 {
+    let chunks = rows.div_ceil(outlier_chunk_rows(rows));
+    at_least_one(chunks.saturating_mul(cols.div_ceil(THREADS as u64)), MAX_BLOCKS)
+}
+
 /// Blocks for the GEMM: one a tile.
 pub const fn tile_blocks(tiles: u64) -> u32 {
     at_least_one(tiles, MAX_BLOCKS)
@@ -76,5 +91,11 @@ mod tests {
         assert_eq!(partials(5, 100_000), 5);
         assert_eq!(partials(1 << 40, 1) as u64, MAX_PARTIALS);
         assert_eq!(partials(3, 0), 1);
+    }
+
+    #[test]
+    fn outliers_are_sought_in_few_chunks() {
+        assert_eq!((outlier_chunk_rows(0), outlier_chunk_rows(8192), outlier_chunk_rows(8193)), (64, 64, 65));
+        assert_eq!((outlier_blocks(1, 1), outlier_blocks(65, 257), outlier_blocks(1 << 40, 256)), (1, 4, 128));
     }
 }

@@ -1,6 +1,6 @@
 //! The 32 lanes of a warp.
 //!
-//! Shuffles go through LLVM's intrinsics, which are marked convergent: inline assembly is not, and LLVM may copy
+//! Shuffles and votes go through LLVM's intrinsics, which are marked convergent: inline assembly is not, and LLVM may copy
 //! it into both arms of a divergent branch.
 
 use crate::instruction;
@@ -21,6 +21,8 @@ unsafe extern "C" {
     safe fn llvm_shfl_down(mask: u32, value: u32, delta: u32, clamp: u32) -> u32;
     #[link_name = "llvm.nvvm.shfl.sync.up.i32"]
     safe fn llvm_shfl_up(mask: u32, value: u32, delta: u32, clamp: u32) -> u32;
+    #[link_name = "llvm.nvvm.vote.ballot.sync"]
+    safe fn llvm_vote_ballot(mask: u32, predicate: bool) -> u32;
 }
 
 /// `%laneid`: index of the lane in its warp, 0..32 (section 10.3).
@@ -68,4 +70,13 @@ pub unsafe fn shfl_sync_down_b32(mask: u32, value: u32, delta: u32) -> u32 {
 #[inline(always)]
 pub unsafe fn shfl_sync_up_b32(mask: u32, value: u32, delta: u32) -> u32 {
     instruction!("shfl.sync.up.b32", llvm_shfl_up(mask, value, delta, 0))
+}
+
+/// `vote.sync.ballot.b32`: bit i is lane i's predicate (section 9.7.13.9).
+///
+/// # Safety
+/// Every lane of `mask` calls it together with the same `mask`, and the caller is one of them.
+#[inline(always)]
+pub unsafe fn vote_sync_ballot_b32(mask: u32, predicate: bool) -> u32 {
+    instruction!("vote.sync.ballot.b32", llvm_vote_ballot(mask, predicate))
 }

@@ -9,6 +9,7 @@ mod gemm;
 mod gpu;
 mod laws;
 mod limits;
+mod outliers;
 mod pack;
 mod quantize;
 mod reduce;

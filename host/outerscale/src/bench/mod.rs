@@ -109,9 +109,11 @@ fn by_wall_clock(gpu: &Gpu, launches: &[Launch]) -> Result<Vec<f64>> {
 /// Bytes that an op must read and write at least; scales are left out, they are few.
 fn least_bytes(op: &str, Shape { m, n, k }: Shape) -> u64 {
     match op {
-        "row_absmax" | "tensor_absmax" => 2 * m * k,
+        "outlier_columns" | "row_absmax" | "tensor_absmax" => 2 * m * k,
         // The maxima that `tensor_absmax` left, and the state.
         "running_scale" => 4 * u64::from(contract::grid::partials(m, k)) + 36,
+        // Masks of chunks; how long the list is, the data decides.
+        "outlier_list" => 4 * (m.div_ceil(contract::grid::outlier_chunk_rows(m)) + 1) * k.div_ceil(32),
         "pack_rows" => 2 * m * k,
         "gemm" => m * k + n * k + 2 * m * n,
         _ => 3 * m * k,

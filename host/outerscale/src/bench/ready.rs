@@ -11,6 +11,9 @@ use half::f16;
 /// Rows of a product that are held against the oracle: a token's result does not depend on the others.
 const CHECKED_TOKENS: u64 = 3;
 
+/// The threshold of an outlier: a fair share of the columns of some thousand tokens, not all.
+const OUTLIERS: f32 = 0.9995;
+
 /// Operands of one launch, made ready and launched once.
 pub(super) struct Ready {
     pub(super) launch: Launch,
@@ -80,6 +83,23 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let (q, launch) = ops::quantize_static(gpu, &x, with, Choice::Auto)?;
             let codes = || oracle::quantize_static(&wide(), scale).map(|quantized| quantized.codes);
             (launch, no || Ok(q.download_codes()?) == codes())
+        }
+        "outlier_columns" => {
+            let (masks, launch) = ops::outlier_columns(gpu, &x, OUTLIERS, Choice::Auto)?;
+            (launch, no || masks.download()? == oracle::outlier_columns(&wide(), rows, cols, OUTLIERS))
+        }
+        "outlier_list" => {
+            let (masks, _) = ops::outlier_columns(gpu, &x, OUTLIERS, Choice::Auto)?;
+            let (columns, launch) = ops::outlier_list(gpu, &masks, Choice::Auto)?;
+            let want = || oracle::outlier_list(&oracle::outlier_columns(&wide(), rows, cols, OUTLIERS));
+            (launch, no || columns.download()?.into_iter().map(|col| col as usize).eq(want()))
+        }
+        "quantize_outliers" => {
+            let (masks, _) = ops::outlier_columns(gpu, &x, OUTLIERS, Choice::Auto)?;
+            let (columns, _) = ops::outlier_list(gpu, &masks, Choice::Auto)?;
+            let (q, launch) = ops::quantize_outliers(gpu, &x, &columns, Choice::Auto)?;
+            let is_outlier = || oracle::outlier_columns(&wide(), rows, cols, OUTLIERS);
+            (launch, no || q.download_codes()? == oracle::quantize_outliers(&wide(), rows, cols, &is_outlier()).0)
         }
         "pack_rows" => {
             let codes: Vec<i8> = host.iter().map(|v| v.bits() as i8).collect();

@@ -2,11 +2,13 @@
 
 mod codes;
 mod matrices;
+mod outliers;
 mod running;
 mod scales;
 
 pub use codes::{Int8Matrix, PackedCodes, QuantizedTokens, QuantizedWeights};
 pub use matrices::{Activations, Bias, ColumnAbsmax, InputCounters, InputCounts, Output, PartialAbsmax, Weights};
+pub use outliers::{OutlierColumns, OutlierMasks};
 pub use running::RunningState;
 pub use scales::{
     PerChannel, PerInputChannel, PerTensor, PerToken, ScaleKind, Scales, TokenScale, WeightScale, check_scale,

@@ -7,12 +7,14 @@
 mod check;
 mod data;
 pub mod layer;
+mod outliers;
 mod product;
 mod quantizers;
 mod reductions;
 mod smoothing;
 
 pub use check::Check;
+pub(crate) use outliers::{outlier_columns, outlier_list, quantize_outliers};
 pub(crate) use product::gemm;
 pub(crate) use quantizers::{pack_rows, quantize_static, quantize_tensor, quantize_token};
 pub(crate) use reductions::{column_absmax, row_absmax, running_scale, tensor_absmax};

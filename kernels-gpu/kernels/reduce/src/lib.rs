@@ -8,6 +8,8 @@
 #![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
 
 pub mod column_absmax;
+pub mod outlier_columns;
+pub mod outlier_list;
 pub mod row_absmax;
 pub mod running_scale;
 mod share;

@@ -1,0 +1,63 @@
+//! Which columns have an element of at least a threshold's magnitude.
+
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem, Variant, check_cols};
+use crate::{
+    Activations, DeviceVector, Dtype, Error, Float, Gpu, Launch, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module,
+};
+use contract::{args::OutlierColumnsArgs, grid};
+
+pub(crate) const OUTLIER_COLUMNS: Table = Table {
+    op: "outlier_columns",
+    module: Module::Reduce,
+    variants: &[Variant {
+        name: "block",
+        stem: "outlier_columns",
+        dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
+        block: grid::THREADS,
+        grid: |p| grid::outlier_blocks(p.m, p.k),
+        shared_bytes: 0,
+    }],
+    preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
+};
+
+/// x [tokens, K] → which columns have any |x| ≥ `threshold`, by chunks of tokens. A NaN is no outlier; under an
+/// infinite threshold nothing is one.
+///
+/// # Errors
+/// `x` where K is 0 or over the limit, `threshold` where it is negative or NaN; a variant that cannot be used; a
+/// CUDA error.
+pub fn outlier_columns<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    threshold: f32,
+    choice: Choice<'_>,
+) -> Result<(OutlierMasks, Launch)> {
+    check_cols("outlier_columns", "x", x.cols())?;
+    check_threshold(threshold).map_err(|rule| Error::argument("outlier_columns", "threshold", rule))?;
+    let chunk_rows = grid::outlier_chunk_rows(x.rows());
+    let chunks = x.rows().div_ceil(chunk_rows);
+    let masks = DeviceVector::<i32>::uninitialized(gpu, chunks * x.cols().div_ceil(32))?;
+    let args = OutlierColumnsArgs {
+        x: x.0.as_arg(),
+        masks: masks.memory.ptr(),
+        chunk_rows,
+        // To the kernel, which compares with ≥, infinity would mean the infinities.
+        threshold: if threshold == f32::INFINITY { f32::NAN } else { threshold },
+        reserved: 0,
+    };
+    let problem = Problem::new(gpu, x.rows(), 1, x.cols());
+    let request = LaunchRequest::new(&OUTLIER_COLUMNS, problem, T::DTYPE, choice).keep([&x.0.memory, &masks.memory]);
+    // SAFETY: `x` spans its layout (`DeviceMatrix`), `masks` has a word for each 32 columns of each chunk; both live
+    // until the launch has ended (`keep`).
+    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
+    Ok((OutlierMasks { masks, chunks, cols: x.cols() }, launch))
+}
+
+/// The rule for a threshold.
+///
+/// # Errors
+/// The rule, with the threshold.
+pub fn check_threshold(threshold: f32) -> std::result::Result<(), String> {
+    if threshold >= 0.0 { Ok(()) } else { Err(format!("must be a number of at least 0, or inf, got {threshold}")) }
+}

@@ -1,0 +1,69 @@
+//! Codes with one scale a row that the outlier columns have no part in.
+
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem, Variant, check_cols};
+use crate::operands::CodeMatrix;
+use crate::{
+    Activations, Dtype, Error, Float, Gpu, Launch, OutlierColumns, PerToken, QuantizedTokens, Result, Scales,
+    gpu::LaunchRequest, ptx::Module,
+};
+use contract::args::{QuantizeOutliersArgs, QuantizeTokenArgs};
+use contract::grid;
+
+const WARP: Variant = Variant {
+    name: "warp",
+    stem: "quantize_outliers_warp",
+    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
+    block: grid::THREADS,
+    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
+    shared_bytes: 0,
+};
+
+pub(crate) const QUANTIZE_OUTLIERS: Table = Table {
+    op: "quantize_outliers",
+    module: Module::Quantize,
+    variants: &[
+        WARP,
+        Variant { name: "block", stem: "quantize_outliers_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
+    ],
+    preferences: &[
+        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
+        Preference { variant: "block", when: always, why: "long rows: one block each" },
+    ],
+};
+
+/// x [tokens, K] → codes int8 [tokens, K], one scale a token; `outliers` are left out of it and coded 0.
+///
+/// # Errors
+/// `x` where K is 0 or over the limit, `outliers` where their K is another; a variant that cannot be used; a CUDA
+/// error.
+pub fn quantize_outliers<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    outliers: &OutlierColumns,
+    choice: Choice<'_>,
+) -> Result<(QuantizedTokens<PerToken>, Launch)> {
+    let (rows, cols) = (x.rows(), x.cols());
+    check_cols("quantize_outliers", "x", cols)?;
+    if outliers.cols != cols {
+        let rule = format!("K must be that of x, {cols}, got {}", outliers.cols);
+        return Err(Error::argument("quantize_outliers", "outliers", rule));
+    }
+    let problem = Problem::new(gpu, rows, 1, cols);
+    let codes = CodeMatrix::new(gpu, rows, cols, 127)?;
+    let scales = Scales::<PerToken>::for_rows(gpu, rows)?;
+    let args = QuantizeOutliersArgs {
+        rows: QuantizeTokenArgs { x: x.0.as_arg(), q: codes.as_arg(), scales: scales.as_arg().ptr },
+        mask: outliers.mask.memory.ptr(),
+    };
+    let request = LaunchRequest::new(&QUANTIZE_OUTLIERS, problem, T::DTYPE, choice).keep([
+        &x.0.memory,
+        &codes.memory,
+        &scales.values.memory,
+        &outliers.mask.memory,
+    ]);
+    // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, `scales` one f32
+    // a row, the mask a bit a column (`OutlierColumns`); all live until the launch has ended (`keep`).
+    let launch = unsafe { gpu.launch(request, args, rows) }?;
+    Ok((QuantizedTokens { codes, scales }, launch))
+}
