@@ -3,11 +3,8 @@
 use super::{Done, ModelFlags, TextFlags, WayFlags, embed, embed_float};
 use anyhow::Result;
 use clap::Args;
-use outerscale::{
-    files::{OutputFile, Tensor},
-    program::report::Output,
-};
-use safetensors::Dtype;
+use minilm::capture::floats;
+use outerscale::{files::OutputFile, program::report::Output};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -39,12 +36,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
         let scheme = flags.way.scheme().name();
         (embed(&model, &batch, flags.way.quantized(&gpu, &model)?, scheme, json)?, scheme)
     };
-    file.finish(&[Tensor {
-        name: "embeddings",
-        dtype: Dtype::F32,
-        shape: embeddings.shape().to_vec(),
-        data: embeddings.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    }])?;
+    file.finish(&[floats("embeddings", embeddings.shape(), embeddings.iter())])?;
     let text =
         format!("{} sentences, {} tokens, {linears}: written to {}", lines.len(), batch.tokens(), flags.out.display());
     let json = json!({

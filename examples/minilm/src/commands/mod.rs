@@ -1,5 +1,6 @@
 //! The commands and their flags.
 
+mod capture;
 mod compare;
 mod embed;
 
@@ -36,6 +37,8 @@ enum Command {
     Compare(compare::Flags),
     /// Write the embeddings of a text.
     Embed(embed::Flags),
+    /// Write the inputs of linears, as they are in float32, for a text.
+    Capture(capture::Flags),
 }
 
 /// A text, one sentence or paragraph a line.
@@ -49,14 +52,21 @@ struct TextFlags {
     lines: Option<Lines>,
 }
 
+/// What calibration learns from.
+#[derive(Args)]
+struct CalibrationFlags {
+    /// The text to calibrate on: its first 100 lines [default: the text that is shipped]
+    #[arg(long, value_name = "TEXT.txt")]
+    calibration: Option<PathBuf>,
+}
+
 /// How the linears are run.
 #[derive(Args)]
 struct WayFlags {
     #[command(flatten)]
     scheme: SchemeFlags,
-    /// The text that calibrated schemes calibrate on: its first 100 lines [default: the text that is shipped]
-    #[arg(long, value_name = "TEXT.txt")]
-    calibration: Option<PathBuf>,
+    #[command(flatten)]
+    calibration: CalibrationFlags,
 }
 
 /// The flags that every command has.
@@ -103,11 +113,14 @@ impl WayFlags {
     /// The model's linears, quantized; calibrated first where the scheme wants it.
     fn quantized<'a>(&self, gpu: &'a Gpu, model: &Model) -> Result<Quantized<'a>> {
         let scheme = self.scheme();
-        let calibration = scheme.is_calibrated().then(|| self.calibration(model)).transpose()?;
+        let calibration = scheme.is_calibrated().then(|| self.calibration.read(model)).transpose()?;
         Quantized::new(gpu, model, scheme, calibration.as_deref())
     }
+}
 
-    fn calibration(&self, model: &Model) -> Result<Vec<Calibration>> {
+impl CalibrationFlags {
+    /// What is known of every linear's input after the text.
+    fn read(&self, model: &Model) -> Result<Vec<Calibration>> {
         let mut lines = match &self.calibration {
             Some(file) => text::read(file, None)?,
             None => text::sentences(text::SHIPPED),
@@ -138,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
     let (json, result) = match cli.command {
         Command::Compare(flags) => (flags.model.common.json, compare::run(&flags)),
         Command::Embed(flags) => (flags.model.common.json, embed::run(&flags)),
+        Command::Capture(flags) => (flags.model.common.json, capture::run(&flags)),
     };
     // anyhow's chain in one line.
     end(json, result.map_err(|error| format!("{error:#}")))

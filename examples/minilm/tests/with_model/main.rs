@@ -1,6 +1,7 @@
 //! Tests that need the model's files. Where they are missing, each prints SKIPPED and why; with
 //! OUTERSCALE_REQUIRE_MODEL=1 it fails.
 
+mod captures;
 mod goldens;
 mod schemes;
 

@@ -109,7 +109,7 @@ fn tensors(layer: &Layer, result: &LinearResult) -> Vec<Tensor> {
     let (m, n, k) = (layer.x.rows as usize, layer.w.rows as usize, layer.x.cols as usize);
     let i8s = |codes: &[i8]| codes.iter().map(|code| *code as u8).collect();
     let f32s = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let tensor = |name, dtype, shape, data| Tensor { name, dtype, shape, data };
+    let tensor = |name: &str, dtype, shape, data| Tensor { name: name.to_owned(), dtype, shape, data };
     let y_dtype = match result.y {
         Values::F32(_) => FileDtype::F32,
         Values::F16(_) => FileDtype::F16,

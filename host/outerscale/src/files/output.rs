@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 #[derive(Clone, Debug)]
 pub struct Tensor {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// Its element type, as safetensors calls it.
     pub dtype: Dtype,
     /// Its shape.
@@ -67,7 +67,7 @@ impl OutputFile {
             |reason: String| Error::Output { file: self.path.clone(), rule: format!("cannot be written: {reason}") };
         let views = tensors
             .iter()
-            .map(|t| TensorView::new(t.dtype, t.shape.clone(), &t.data).map(|view| (t.name, view)))
+            .map(|t| TensorView::new(t.dtype, t.shape.clone(), &t.data).map(|view| (&t.name, view)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|e| refuse(e.to_string()))?;
         let bytes = safetensors::serialize(views, None).map_err(|e| refuse(e.to_string()))?;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn tensor() -> Tensor {
-        Tensor { name: "s_x", dtype: Dtype::F32, shape: vec![1], data: vec![0, 0, 128, 63] }
+        Tensor { name: "s_x".to_owned(), dtype: Dtype::F32, shape: vec![1], data: vec![0, 0, 128, 63] }
     }
 
     #[test]
