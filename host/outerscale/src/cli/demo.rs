@@ -2,13 +2,12 @@
 
 use super::{
     Common, Done,
-    linear::Error64,
     report::{Output, Progress, json_number, percent, place, place_json, place_line, table},
 };
 use outerscale::{
     Activations, Dtype, Element, Gpu, Int8Matrix, Layout, Result,
     files::Layer,
-    linear::{LinearResult, Scheme, Step, linear},
+    linear::{LinearResult, Reference, Scheme, Step, linear},
     ops::{self, Choice},
     verify::layer::expected,
 };
@@ -32,13 +31,14 @@ struct Line {
 pub(crate) fn run(common: &Common) -> Result<Done> {
     let layer = Layer::parse(Path::new(SAMPLE_NAME), SAMPLE)?;
     let gpu = common.open()?;
+    let reference = Reference::of(&layer);
     let progress = Progress::new(common.json);
     let (mut lines, mut errors) = (Vec::new(), Vec::new());
     for (index, scheme) in Scheme::ALL.into_iter().enumerate() {
         progress.step(scheme.name(), index, Scheme::ALL.len() + 1);
         let result = linear(&gpu, &layer, scheme, Dtype::F32)?;
         lines.extend(compare(&layer, scheme, &result)?);
-        errors.push((scheme.name(), Error64::of(&layer, &result)));
+        errors.push((scheme.name(), reference.distance(&result.y)));
     }
     progress.step("the other kernels", Scheme::ALL.len(), Scheme::ALL.len() + 1);
     lines.extend(others(&gpu, &layer)?);

@@ -10,7 +10,7 @@ use outerscale::{
     Dtype, Result,
     files::{Layer, OutputFile, Tensor},
     host::Values,
-    linear::{Calibration, LinearResult, linear},
+    linear::{Calibration, LinearResult, Reference, linear},
 };
 use safetensors::Dtype as FileDtype;
 use serde_json::json;
@@ -50,7 +50,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     if let Some(file) = file {
         file.finish(&tensors)?;
     }
-    let error = Error64::of(&layer, &result);
+    let error = Reference::of(&layer).distance(&result.y);
     let (m, n, k) = (layer.x.rows, layer.w.rows, layer.x.cols);
 
     let mut text = format!("{}\n", place_line(&gpu));
@@ -124,49 +124,4 @@ fn tensors(layer: &Layer, result: &LinearResult) -> Vec<Tensor> {
         tensor("acc", FileDtype::I32, vec![m, n], acc),
         tensor("y", y_dtype, vec![m, n], result.y.to_le_bytes()),
     ]
-}
-
-/// The distance from float64, without the bias, which would flatter it.
-pub(crate) struct Error64 {
-    pub(crate) metrics: oracle::Metrics,
-    /// Tokens measured, and of how many.
-    pub(crate) measured: usize,
-    tokens: usize,
-}
-
-/// Products that the float64 reference takes the time for: about a second.
-const PRODUCTS: u64 = 1 << 30;
-
-impl Error64 {
-    /// Measures all tokens, or as many, evenly spread, as take about a second.
-    pub(crate) fn of(layer: &Layer, result: &LinearResult) -> Error64 {
-        let (m, n, k) = (layer.x.rows as usize, layer.w.rows as usize, layer.x.cols as usize);
-        let measured = m.min((PRODUCTS / (n * k) as u64).max(1) as usize);
-        let (x, y) = (layer.x.values.widen(), result.y.widen());
-        let (mut some_x, mut some_y) = (Vec::new(), Vec::new());
-        for index in 0..measured {
-            let row = index * m / measured;
-            some_x.extend_from_slice(&x[row * k..][..k]);
-            let bias = |col: usize| layer.bias().map_or(0.0, |bias| f64::from(bias[col]));
-            some_y.extend(y[row * n..][..n].iter().enumerate().map(|(col, v)| f64::from(*v) - bias(col)));
-        }
-        let reference = oracle::reference(&some_x, &layer.w.values.widen(), None, k);
-        Error64 { metrics: oracle::metrics(&some_y, &reference, measured, n), measured, tokens: m }
-    }
-}
-
-impl std::fmt::Display for Error64 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let metrics = &self.metrics;
-        let Some(worst) = metrics.worst_token else { return f.write_str("no token to compare with float64") };
-        write!(f, "against float64, without bias: relative error {}", percent(metrics.relative_error))?;
-        write!(f, ", SQNR {:.2} dB, worst token {worst} with {}", metrics.sqnr_db, percent(metrics.worst_token_error))?;
-        if self.measured < self.tokens {
-            write!(f, " ({} of {} tokens measured)", self.measured, self.tokens)?;
-        }
-        if metrics.left_out > 0 {
-            write!(f, " ({} tokens with NaN or Inf left out)", metrics.left_out)?;
-        }
-        Ok(())
-    }
 }

@@ -6,12 +6,14 @@
 
 mod calibration;
 mod quantized;
+mod reference;
 mod running;
 mod scheme;
 mod tokens;
 
 pub use calibration::Calibration;
 pub use quantized::QuantizedLinear;
+pub use reference::{Distance, Reference};
 pub use scheme::Scheme;
 pub use tokens::{TokenCodes, Tokens};
 
