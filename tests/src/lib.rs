@@ -9,3 +9,4 @@ pub mod harness;
 pub mod machine;
 pub mod random;
 pub mod referee;
+pub mod simulation;
