@@ -20,6 +20,7 @@ impl Argument for args::QuantizeStaticArgs {}
 impl Argument for args::OutlierColumnsArgs {}
 impl Argument for args::OutlierListArgs {}
 impl Argument for args::QuantizeOutliersArgs {}
+impl Argument for args::QuantizeSmoothStaticArgs {}
 impl Argument for args::PackRowsArgs {}
 impl Argument for args::GemmArgs {}
 

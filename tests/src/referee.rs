@@ -89,6 +89,7 @@ impl Trial<'_> {
                     "quantize_token" => self.quantize_token(&input),
                     "quantize_smooth_token" => self.quantize_smooth_token(&input),
                     "quantize_tensor" => self.quantize_tensor(&input),
+                    "quantize_smooth_static" => self.quantize_smooth_static(&input),
                     "quantize_static" => self.quantize_static(&input),
                     _ => panic!("no trial for {op}"),
                 }
@@ -203,6 +204,21 @@ impl Trial<'_> {
             self.compare("counts", counts, &[want.non_finite as i32 + 5, 0, want.saturated as i32 + 7, 0])?;
         }
         Ok(())
+    }
+
+    fn quantize_smooth_static<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        let factors = data::factors(cols, 4);
+        // Some of it saturates, most of it does not; the counters go on where they are.
+        let scale = 0.0157f32;
+        let q = self.codes(rows, cols);
+        let (uploaded, counts) = (self.machine.vector(&[scale]), self.machine.vector(&[5i32, 0, 7, 0]));
+        let given = args::QuantizeStaticArgs { x: self.matrix(input), q, scale: uploaded, counts };
+        let args = args::QuantizeSmoothStaticArgs { given, factors: self.machine.vector(&factors) };
+        self.launch(input.place, &args)?;
+        let want = oracle::quantize_smooth_static(&input.wide, &factors, scale).map_err(|e| e.to_string())?;
+        self.compare("codes", q.ptr, &oracle::pack_rows(&want.codes, rows, cols, cols))?;
+        self.compare("counts", counts, &[want.non_finite as i32 + 5, 0, want.saturated as i32 + 7, 0])
     }
 
     fn pack_rows(&self, place: Place) -> Result<(), String> {

@@ -6,7 +6,7 @@
 //!
 //! One op has one name everywhere, and here one file: [`row_absmax()`], [`column_absmax()`], [`tensor_absmax()`],
 //! [`running_scale()`], [`quantize_token()`], [`quantize_smooth_token()`], [`quantize_tensor()`],
-//! [`quantize_static()`], [`pack_rows()`] and the two halves of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
+//! [`quantize_static()`], [`quantize_smooth_static()`], [`pack_rows()`] and the two halves of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
 //! [`reference()`] the same layer in float64, [`metrics()`] the distance between the two.
 //!
 //! Lengths that do not fit together are a mistake of the caller and panic; what data can cause (K too
@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod outlier_columns;
 pub mod pack_rows;
 pub mod quantize_outliers;
+pub mod quantize_smooth_static;
 pub mod quantize_smooth_token;
 pub mod quantize_static;
 pub mod quantize_tensor;
@@ -41,6 +42,7 @@ pub use metrics::{Metrics, metrics};
 pub use outlier_columns::{outlier_columns, outlier_list};
 pub use pack_rows::pack_rows;
 pub use quantize_outliers::quantize_outliers;
+pub use quantize_smooth_static::quantize_smooth_static;
 pub use quantize_smooth_token::quantize_smooth_token;
 pub use quantize_static::quantize_static;
 pub use quantize_tensor::quantize_tensor;
@@ -54,7 +56,7 @@ pub use tensor_absmax::tensor_absmax;
 
 /// The ops that have a scalar definition here, by the name that the device file, the host op, the
 /// registry row and the bench row have too. Each is a file of this crate.
-pub const OPS: [&str; 12] = [
+pub const OPS: [&str; 13] = [
     "row_absmax",
     "column_absmax",
     "tensor_absmax",
@@ -65,6 +67,7 @@ pub const OPS: [&str; 12] = [
     "quantize_static",
     "outlier_columns",
     "quantize_outliers",
+    "quantize_smooth_static",
     "pack_rows",
     "gemm",
 ];

@@ -100,6 +100,7 @@ pub static OPS: &[Op] = &[
     op!(outlier_columns, OUTLIER_COLUMNS, oracle: outlier_columns),
     op!(outlier_list, OUTLIER_LIST, oracle: outlier_columns),
     op!(quantize_outliers, QUANTIZE_OUTLIERS, oracle: quantize_outliers),
+    op!(quantize_smooth_static, QUANTIZE_SMOOTH_STATIC, oracle: quantize_smooth_static),
     op!(pack_rows, PACK_ROWS, oracle: pack_rows),
     op!(gemm, GEMM, oracle: gemm),
 ];

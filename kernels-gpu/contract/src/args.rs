@@ -202,6 +202,16 @@ pub struct QuantizeOutliersArgs {
     pub mask: DevicePtr,
 }
 
+/// `quantize_smooth_static`: x / s → codes with a given scale.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeSmoothStaticArgs {
+    /// As for `quantize_static`.
+    pub given: QuantizeStaticArgs,
+    /// f32 `[cols]` from a 16-byte boundary on, each in [2⁻¹⁰⁰, 2¹⁰⁰].
+    pub factors: DevicePtr,
+}
+
 /// `pack_rows`: int8 with any row stride and alignment → codes as our quantizers write them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -71,6 +71,14 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             };
             (launch, equal)
         }
+        "quantize_smooth_static" => {
+            let (factors, scale) = (vec![0.75; cols], 1.0 / 90.0);
+            let (on_gpu, uploaded) = (Scales::upload(gpu, &factors)?, Scales::upload(gpu, &[scale])?);
+            let with = StaticScale { scale: &uploaded, counters: None };
+            let (q, launch) = ops::quantize_smooth_static(gpu, &x, &on_gpu, with, Choice::Auto)?;
+            let codes = || oracle::quantize_smooth_static(&wide(), &factors, scale).map(|quantized| quantized.codes);
+            (launch, no || Ok(q.download_codes()?) == codes())
+        }
         "quantize_tensor" => {
             let (partials, _) = ops::tensor_absmax(gpu, &x, Choice::Auto)?;
             let (q, launch) = ops::quantize_tensor(gpu, &x, &partials, Choice::Auto)?;

@@ -9,6 +9,7 @@ mod outlier_columns;
 mod outlier_list;
 mod pack_rows;
 mod quantize_outliers;
+mod quantize_smooth_static;
 mod quantize_smooth_token;
 mod quantize_static;
 mod quantize_tensor;
@@ -24,6 +25,7 @@ pub use outlier_columns::{check_threshold, outlier_columns};
 pub use outlier_list::outlier_list;
 pub use pack_rows::pack_rows;
 pub use quantize_outliers::quantize_outliers;
+pub use quantize_smooth_static::quantize_smooth_static;
 pub use quantize_smooth_token::quantize_smooth_token;
 pub use quantize_static::{StaticScale, quantize_static};
 pub use quantize_tensor::quantize_tensor;
@@ -36,6 +38,7 @@ pub use variant::{Choice, Chosen, Preference, Problem, Table, Variant, choose};
 pub(crate) mod tables {
     //! The variant rows and preferences of each op, for the registry.
     pub(crate) use super::quantize_outliers::QUANTIZE_OUTLIERS;
+    pub(crate) use super::quantize_smooth_static::QUANTIZE_SMOOTH_STATIC;
     pub(crate) use super::{column_absmax::COLUMN_ABSMAX, quantize_smooth_token::QUANTIZE_SMOOTH_TOKEN};
     pub(crate) use super::{gemm::GEMM, pack_rows::PACK_ROWS, quantize_static::QUANTIZE_STATIC};
     pub(crate) use super::{outlier_columns::OUTLIER_COLUMNS, outlier_list::OUTLIER_LIST};

@@ -19,7 +19,7 @@ pub(crate) use product::gemm;
 pub(crate) use quantizers::{pack_rows, quantize_static, quantize_tensor, quantize_token};
 pub(crate) use reductions::{column_absmax, row_absmax, running_scale, tensor_absmax};
 
-pub(crate) use smoothing::quantize_smooth_token;
+pub(crate) use smoothing::{quantize_smooth_static, quantize_smooth_token};
 
 use crate::{
     Error, Gpu, Result,

@@ -78,7 +78,7 @@ fn quantize_token_of<T: Float>(check: &mut Check<'_>) -> Result<()> {
 }
 
 /// Shapes for one scale a tensor: one row, ragged, several blocks.
-const TENSORS: [(u64, u64); 6] = [(0, 5), (1, 1), (3, 129), (33, 384), (5, 2049), (70, 1000)];
+pub(super) const TENSORS: [(u64, u64); 6] = [(0, 5), (1, 1), (3, 129), (33, 384), (5, 2049), (70, 1000)];
 
 pub(crate) fn quantize_tensor(check: &mut Check<'_>) -> Result<()> {
     by_dtype!(check, quantize_tensor_of)

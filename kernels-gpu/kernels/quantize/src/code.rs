@@ -72,6 +72,12 @@ impl Divisor {
     pub(crate) fn codes_of_f32<T: Float>(self, values: [f32; 8]) -> Window {
         pack_window::<T>(|i| values[i as usize], |x| self.code(x))
     }
+
+    /// The codes of as many numbers as a window has, four a word.
+    #[inline(always)]
+    pub(crate) fn codes_of_any_f32<T: Float>(self, values: [f32; 8]) -> Window {
+        pack_window::<T>(|i| values[i as usize], |x| self.code_of_any(x))
+    }
 }
 
 #[inline(always)]

@@ -13,11 +13,13 @@ mod encode_rows;
 pub mod pack_rows;
 pub mod quantize_outliers;
 mod quantize_rows;
+pub mod quantize_smooth_static;
 pub mod quantize_smooth_token;
 pub mod quantize_static;
 pub mod quantize_tensor;
 pub mod quantize_token;
 mod smoothed;
+mod tally;
 mod transform;
 
 cuda_std::shared_array! {

@@ -9,44 +9,33 @@
 
 use contract::args::QuantizeStaticArgs;
 use contract::grid::THREADS;
-use cuda_std::atomic::red_relaxed_gpu_global_add_u64;
 use cuda_std::kernel;
 use cuda_std::memory::ld_global_nc_b32;
 use rows::{Bf16, F16, Float, Row};
 
 use crate::code::Divisor;
 use crate::encode_rows::encode_rows;
+use crate::tally::Tally;
 
-/// A given scale carries neither NaN and Inf into y nor what is beyond its range, so they are counted.
-///
 /// # Safety
 /// `args` describes live memory that keeps to the file's contract.
 #[inline(always)]
 unsafe fn quantize_static<T: Float>(args: &QuantizeStaticArgs) {
     // SAFETY: there is a scale, and no thread of the kernel writes it.
     let divisor = Divisor::new(f32::from_bits(unsafe { ld_global_nc_b32(args.scale) }));
-    let saturates_from = divisor.saturates_from();
-    // Of one thread: 32 bits would need 2³² inputs for it alone.
-    let (mut non_finite, mut saturated) = (0u32, 0u32);
+    let mut tally = Tally::new(divisor);
     let encode = |window, _| {
         if args.counts != 0 {
             for i in 0..Row::<T>::WINDOW {
-                let magnitude = T::widen(window, i).abs();
-                // A comparison with NaN is false.
-                saturated += (magnitude >= saturates_from) as u32;
-                non_finite += !magnitude.is_finite() as u32;
+                tally.count(T::widen(window, i));
             }
         }
         divisor.codes_of_any::<T>(window)
     };
     // SAFETY: the caller's.
-    unsafe { encode_rows::<T>(&args.x, &args.q, encode) };
-    for (counter, count) in [(0, non_finite), (1, saturated)] {
-        // An x that fits, the usual case, costs no atomic.
-        if count != 0 {
-            // SAFETY: counts only grow where there are counters.
-            unsafe { red_relaxed_gpu_global_add_u64(args.counts + 8 * counter, count as u64) };
-        }
+    unsafe {
+        encode_rows::<T>(&args.x, &args.q, encode);
+        tally.store(args.counts);
     }
 }
 

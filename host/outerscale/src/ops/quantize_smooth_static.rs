@@ -1,0 +1,62 @@
+//! Codes with a scale that is given, of x divided by smoothing factors, in one pass.
+
+use super::quantize_smooth_token::check_factors;
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem, StaticScale, Variant, check_cols};
+use crate::operands::CodeMatrix;
+use crate::{
+    Activations, Dtype, Float, Gpu, Launch, PerInputChannel, PerTensor, QuantizedTokens, Result, Scales,
+    gpu::LaunchRequest, ptx::Module,
+};
+use contract::{
+    args::{QuantizeSmoothStaticArgs, QuantizeStaticArgs},
+    grid,
+};
+
+pub(crate) const QUANTIZE_SMOOTH_STATIC: Table = Table {
+    op: "quantize_smooth_static",
+    module: Module::Quantize,
+    variants: &[Variant {
+        name: "block",
+        stem: "quantize_smooth_static",
+        dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
+        block: grid::THREADS,
+        grid: |p| grid::row_blocks(p.m, 1),
+        shared_bytes: 0,
+    }],
+    preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
+};
+
+/// x [tokens, K], smoothing factors s `[K]` and a given scale → codes int8 [tokens, K] of x'_ij = f32(x_ij / s_j); what of
+/// x' is beyond ±127 · scale saturates, and is counted as x' is.
+///
+/// # Errors
+/// `x` where K is 0 or over the limit, `factors` where there is not one a column; a variant that cannot be used; a CUDA
+/// error.
+pub fn quantize_smooth_static<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    factors: &Scales<PerInputChannel>,
+    with: StaticScale<'_>,
+    choice: Choice<'_>,
+) -> Result<(QuantizedTokens<PerTensor>, Launch)> {
+    check_cols("quantize_smooth_static", "x", x.cols())?;
+    check_factors("quantize_smooth_static", factors, x.cols())?;
+    let problem = Problem::new(gpu, x.rows(), 1, x.cols());
+    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 127)?;
+    let given = QuantizeStaticArgs {
+        x: x.0.as_arg(),
+        q: codes.as_arg(),
+        scale: with.scale.as_arg().ptr,
+        counts: with.counters.map_or(0, |counters| counters.0.ptr()),
+    };
+    let args = QuantizeSmoothStaticArgs { given, factors: factors.as_arg().ptr };
+    let request = LaunchRequest::new(&QUANTIZE_SMOOTH_STATIC, problem, T::DTYPE, choice)
+        .keep([&x.0.memory, &codes.memory, &with.scale.values.memory, &factors.values.memory])
+        .keep(with.counters.map(|counters| &counters.0));
+    // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, a per-tensor scale
+    // is one f32, counters have 16 bytes, `factors` one f32 a column (checked above) from an allocation's start; all
+    // live until the launch has ended (`keep`).
+    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
+    Ok((QuantizedTokens { codes, scales: with.scale.clone() }, launch))
+}
