@@ -21,8 +21,11 @@ impl Argument for args::OutlierColumnsArgs {}
 impl Argument for args::OutlierListArgs {}
 impl Argument for args::QuantizeOutliersArgs {}
 impl Argument for args::QuantizeSmoothStaticArgs {}
+impl Argument for args::QuantizeAsymArgs {}
+impl Argument for args::RowSumsArgs {}
 impl Argument for args::PackRowsArgs {}
 impl Argument for args::GemmArgs {}
+impl Argument for args::GemmAsymArgs {}
 
 /// What of a launch may be chosen freely without changing its result.
 #[derive(Clone, Copy, Debug, Default)]

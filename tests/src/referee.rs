@@ -66,6 +66,10 @@ impl Trial<'_> {
             ("gemm", _) => self.products(|acc, _, _, _| acc.to_vec()),
             ("outlier_list", _) => self.outlier_lists(),
             ("running_scale", _) => self.running_scales(),
+            ("gemm_asym", Dtype::F32) => self.products(oracle::dequant_f32),
+            ("gemm_asym", Dtype::F16) => self.products(oracle::dequant_f16),
+            ("gemm_asym", _) => self.products(oracle::dequant_bf16),
+            ("row_sums", _) => PLACES.iter().try_for_each(|place| self.row_sums(*place)),
             ("pack_rows", _) => PLACES.iter().try_for_each(|place| self.pack_rows(*place)),
             (_, Dtype::F32) => self.rows::<f32>(op),
             (_, Dtype::F16) => self.rows::<f16>(op),
@@ -88,6 +92,7 @@ impl Trial<'_> {
                     "quantize_outliers" => self.quantize_outliers(&input),
                     "quantize_token" => self.quantize_token(&input),
                     "quantize_smooth_token" => self.quantize_smooth_token(&input),
+                    "quantize_asym" => self.quantize_asym(&input),
                     "quantize_tensor" => self.quantize_tensor(&input),
                     "quantize_smooth_static" => self.quantize_smooth_static(&input),
                     "quantize_static" => self.quantize_static(&input),
@@ -175,6 +180,29 @@ impl Trial<'_> {
         self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))
     }
 
+    fn quantize_asym<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        let (q, scales, zero_points) =
+            (self.codes(rows, cols), self.machine.room(4 * rows), self.machine.room(4 * rows));
+        let x = self.matrix(input);
+        self.launch(input.place, &args::QuantizeAsymArgs { x, q, scales, zero_points })?;
+        let want = oracle::quantize_asym(&input.wide, rows, cols);
+        self.compare("scales", scales, &want.scales)?;
+        self.compare("zero points", zero_points, &want.zero_points)?;
+        self.compare("codes", q.ptr, &oracle::pack_rows(&want.codes, rows, cols, cols))
+    }
+
+    fn row_sums(&self, place: Place) -> Result<(), String> {
+        let mut random = crate::random::Random::new(2);
+        let (rows, cols) = (place.rows, place.cols);
+        let codes: Vec<i8> = (0..rows * cols).map(|_| random.bits() as i8).collect();
+        let packed = oracle::pack_rows(&codes, rows, cols, cols);
+        let q = args::Codes { ptr: self.machine.vector(&packed), ..self.codes(rows, cols) };
+        let sums = self.machine.room(4 * rows);
+        self.launch(place, &args::RowSumsArgs { q, sums })?;
+        self.compare("sums", sums, &oracle::row_sums(&codes, rows, cols))
+    }
+
     fn quantize_tensor<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
         let (rows, cols) = (input.place.rows, input.place.cols);
         // More partial maxima than threads, as a large tensor has.
@@ -258,6 +286,12 @@ impl Trial<'_> {
     ) -> Result<(), String> {
         let (m, n, k) = (p.m, p.n, p.k);
         let acc = oracle::gemm_i32(&p.x, &p.w, m, n, k).map_err(|e| e.to_string())?;
+        // Zero points by row, both ends among them; none where the op knows none.
+        let has_zero_points = self.variant.stem.starts_with("gemm_asym");
+        let zero_points: Vec<i32> = (0..m as i32).map(|row| [-128, 127, 5 * row % 128][row as usize % 3]).collect();
+        let w_sums = oracle::row_sums(&p.w, n, k);
+        let corrected = if has_zero_points { oracle::gemm_asym(&acc, &zero_points, &w_sums) } else { Ok(acc) };
+        let acc = corrected.map_err(|e| e.to_string())?;
         let want = dequant(&acc, m, n, &oracle::Dequant { s_x: &p.s_x, s_w: &p.s_w, bias: Some(&p.bias) });
         let operand = |q: &[i8], rows: usize| args::Codes {
             ptr: self.machine.vector(&oracle::pack_rows(q, rows, k, k)),
@@ -275,7 +309,13 @@ impl Trial<'_> {
         let (s_x, s_w, bias) = (scales(&p.s_x), scales(&p.s_w), self.machine.vector(&p.bias));
         let args = args::GemmArgs { q_x: operand(&p.x, m), q_w: operand(&p.w, n), s_x, s_w, bias, y };
         let problem = Problem { n: n as u64, k: k as u64, ..problem(Place::contiguous(m, k)) };
-        self.machine.launch(self.entry, self.variant, &problem, &args)?;
+        if has_zero_points {
+            let (zero_points, w_sums) = (self.machine.vector(&zero_points), self.machine.vector(&w_sums));
+            let args = args::GemmAsymArgs { product: args, zero_points, w_sums };
+            self.machine.launch(self.entry, self.variant, &problem, &args)?;
+        } else {
+            self.machine.launch(self.entry, self.variant, &problem, &args)?;
+        }
         self.compare("y", y.ptr, &want)
     }
 

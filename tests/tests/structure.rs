@@ -79,7 +79,7 @@ fn every_op_has_its_files_by_its_name() {
 #[test]
 fn every_oracle_function_is_some_ops() {
     let registered: BTreeSet<&str> = OPS.iter().map(|op| op.oracle).collect();
-    let defined: BTreeSet<&str> = oracle::OPS.into_iter().collect();
+    let defined: BTreeSet<&str> = oracle::OPS.iter().copied().collect();
     let problems: Vec<String> = registered
         .symmetric_difference(&defined)
         .map(|name| match defined.contains(name) {

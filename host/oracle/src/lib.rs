@@ -16,10 +16,12 @@ pub mod column_absmax;
 mod error;
 pub mod float;
 pub mod gemm;
+pub mod gemm_asym;
 pub mod linear;
 pub mod metrics;
 pub mod outlier_columns;
 pub mod pack_rows;
+pub mod quantize_asym;
 pub mod quantize_outliers;
 pub mod quantize_smooth_static;
 pub mod quantize_smooth_token;
@@ -28,6 +30,7 @@ pub mod quantize_tensor;
 pub mod quantize_token;
 pub mod reference;
 pub mod row_absmax;
+pub mod row_sums;
 pub mod running_scale;
 pub mod scale;
 pub mod smooth_factors;
@@ -37,10 +40,12 @@ pub use column_absmax::column_absmax;
 pub use error::Error;
 pub use float::{canonical, widen_bf16, widen_f16};
 pub use gemm::{Dequant, dequant_bf16, dequant_f16, dequant_f32, gemm_i32};
-pub use linear::{Linear, Scheme, linear};
+pub use gemm_asym::{MAX_K_ASYM, gemm_asym};
+pub use linear::{Linear, Scheme, ZeroPoints, linear};
 pub use metrics::{Metrics, metrics};
 pub use outlier_columns::{outlier_columns, outlier_list};
 pub use pack_rows::pack_rows;
+pub use quantize_asym::{Asymmetric, quantize_asym};
 pub use quantize_outliers::quantize_outliers;
 pub use quantize_smooth_static::quantize_smooth_static;
 pub use quantize_smooth_token::quantize_smooth_token;
@@ -49,14 +54,15 @@ pub use quantize_tensor::quantize_tensor;
 pub use quantize_token::quantize_token;
 pub use reference::reference;
 pub use row_absmax::row_absmax;
+pub use row_sums::row_sums;
 pub use running_scale::{RunningState, Window, running_scale};
-pub use scale::{code, scale_from_absmax};
+pub use scale::{SCALE_MAX, SCALE_MIN, code, scale_from_absmax};
 pub use smooth_factors::{smooth_factors, smooth_tokens, smooth_weights};
 pub use tensor_absmax::tensor_absmax;
 
 /// The ops that have a scalar definition here, by the name that the device file, the host op, the
 /// registry row and the bench row have too. Each is a file of this crate.
-pub const OPS: [&str; 13] = [
+pub const OPS: &[&str] = &[
     "row_absmax",
     "column_absmax",
     "tensor_absmax",
@@ -68,8 +74,11 @@ pub const OPS: [&str; 13] = [
     "outlier_columns",
     "quantize_outliers",
     "quantize_smooth_static",
+    "quantize_asym",
     "pack_rows",
+    "row_sums",
     "gemm",
+    "gemm_asym",
 ];
 
 /// The largest K: 127 · 127 · K ≤ 2³¹ − 1.

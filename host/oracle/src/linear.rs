@@ -1,6 +1,9 @@
 //! The whole layer: quantize x and w, multiply the codes.
 
-use crate::{Error, RunningState, Window, gemm_i32, quantize_static, quantize_tensor, quantize_token, running_scale};
+use crate::{
+    Error, RunningState, Window, gemm_asym, gemm_i32, quantize_asym, quantize_static, quantize_tensor, quantize_token,
+    row_sums, running_scale,
+};
 
 /// How x is quantized. w always has one scale for each output channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,9 +16,20 @@ pub enum Scheme {
     Static(f32),
     /// `w8a8-running`: one scale for all of x, by the batches before it.
     Running(RunningState, Window),
+    /// `w8a8-asym`: one scale and one zero point for each token, from the data.
+    Asym,
 }
 
-/// Every intermediate value of a linear layer; y follows from it by `dequant_*` with [`Linear::dequant`].
+/// Zero points of the tokens, and what is needed to take them out of a product.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ZeroPoints {
+    /// `i32 [m]`.
+    pub zp_x: Vec<i32>,
+    /// Sums of the rows of q_w, `i32 [n]`.
+    pub w_sums: Vec<i32>,
+}
+
+/// Every intermediate value of a linear layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// `i8 [m, k]`.
@@ -26,15 +40,23 @@ pub struct Linear {
     pub q_w: Vec<i8>,
     /// `f32 [n]`.
     pub s_w: Vec<f32>,
-    /// `i32 [m, n]`.
+    /// Σ_k q_x · q_w, `i32 [m, n]`.
     pub acc: Vec<i32>,
+    /// Under [`Scheme::Asym`].
+    pub zero_points: Option<ZeroPoints>,
 }
 
 impl Linear {
     /// The layer's outputs f32 `[m, n]` before the cast to their type; `bias` f32 `[n]` or none.
+    ///
+    /// # Panics
+    /// If a zero point takes an accumulator out of int32, which [`linear()`] saw that none does.
     pub fn outputs(&self, bias: Option<&[f32]>) -> Vec<f32> {
         let n = self.s_w.len();
-        self.dequant(bias).apply(&self.acc, self.acc.len() / n, n)
+        let corrected = self.zero_points.as_ref().map(|ZeroPoints { zp_x, w_sums }| {
+            gemm_asym(&self.acc, zp_x, w_sums).expect("K is within the limit of products with zero points")
+        });
+        self.dequant(bias).apply(corrected.as_ref().unwrap_or(&self.acc), self.acc.len() / n, n)
     }
 
     /// The epilogue's operands for this layer.
@@ -46,10 +68,12 @@ impl Linear {
 /// x `f32 [m, k]`, w `f32 [n, k]`, widened from what they were; k ≥ 1 and n ≥ 1 follow from the lengths.
 ///
 /// # Errors
-/// Those of [`gemm_i32`] and [`quantize_static()`].
+/// Those of [`gemm_i32`], [`quantize_static()`] and [`gemm_asym()`].
 pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, Error> {
     assert!(k >= 1, "K must be at least 1");
     let (m, n) = (x.len() / k, w.len() / k);
+    let (q_w, s_w) = quantize_token(w, n, k);
+    let mut zero_points = None;
     let (q_x, s_x) = match scheme {
         Scheme::Token => quantize_token(x, m, k),
         Scheme::Tensor => {
@@ -61,8 +85,15 @@ pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, 
             let scale = running_scale(x, &mut state, by);
             (quantize_static(x, scale)?.codes, vec![scale])
         }
+        Scheme::Asym => {
+            let asym = quantize_asym(x, m, k);
+            zero_points = Some(ZeroPoints { zp_x: asym.zero_points, w_sums: row_sums(&q_w, n, k) });
+            (asym.codes, asym.scales)
+        }
     };
-    let (q_w, s_w) = quantize_token(w, n, k);
     let acc = gemm_i32(&q_x, &q_w, m, n, k)?;
-    Ok(Linear { q_x, s_x, q_w, s_w, acc })
+    if let Some(ZeroPoints { zp_x, w_sums }) = &zero_points {
+        gemm_asym(&acc, zp_x, w_sums)?;
+    }
+    Ok(Linear { q_x, s_x, q_w, s_w, acc, zero_points })
 }

@@ -76,7 +76,8 @@ pub use gpu::{Backend, Gpu, Launch};
 pub use layout::Layout;
 pub use memory::DeviceVector;
 pub use operands::{
-    Activations, Bias, ColumnAbsmax, InputCounters, InputCounts, Int8Matrix, OutlierColumns, OutlierMasks, Output,
-    PackedCodes, PartialAbsmax, PerChannel, PerInputChannel, PerTensor, PerToken, QuantizedTokens, QuantizedWeights,
-    RunningState, ScaleKind, Scales, TokenScale, WeightScale, Weights,
+    Activations, AsymmetricTokens, Bias, ColumnAbsmax, InputCounters, InputCounts, Int8Matrix, OutlierColumns,
+    OutlierMasks, Output, PackedCodes, PartialAbsmax, PerChannel, PerInputChannel, PerTensor, PerToken,
+    QuantizedTokens, QuantizedWeights, RunningState, ScaleKind, Scales, TokenScale, WeightScale, WeightSums, Weights,
+    ZeroPoints,
 };

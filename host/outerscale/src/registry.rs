@@ -101,8 +101,11 @@ pub static OPS: &[Op] = &[
     op!(outlier_list, OUTLIER_LIST, oracle: outlier_columns),
     op!(quantize_outliers, QUANTIZE_OUTLIERS, oracle: quantize_outliers),
     op!(quantize_smooth_static, QUANTIZE_SMOOTH_STATIC, oracle: quantize_smooth_static),
+    op!(quantize_asym, QUANTIZE_ASYM, oracle: quantize_asym),
     op!(pack_rows, PACK_ROWS, oracle: pack_rows),
+    op!(row_sums, ROW_SUMS, oracle: row_sums),
     op!(gemm, GEMM, oracle: gemm),
+    op!(gemm_asym, GEMM_ASYM, oracle: gemm_asym),
 ];
 
 /// The op called `name`.

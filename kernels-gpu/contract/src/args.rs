@@ -212,6 +212,30 @@ pub struct QuantizeSmoothStaticArgs {
     pub factors: DevicePtr,
 }
 
+/// `quantize_asym`: x → codes with one scale and one zero point a row, the reduction fused.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeAsymArgs {
+    /// Tokens.
+    pub x: Matrix,
+    /// The codes.
+    pub q: Codes,
+    /// f32 `[rows]`.
+    pub scales: DevicePtr,
+    /// i32 `[rows]`.
+    pub zero_points: DevicePtr,
+}
+
+/// `row_sums`: codes → the sum of each row, i32 `[rows]`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RowSumsArgs {
+    /// The codes.
+    pub q: Codes,
+    /// i32 `[rows]`.
+    pub sums: DevicePtr,
+}
+
 /// `pack_rows`: int8 with any row stride and alignment → codes as our quantizers write them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -270,4 +294,16 @@ pub struct GemmOutliersArgs {
     pub x_type: u32,
     /// Padding, 0.
     pub reserved: u32,
+}
+
+/// `gemm_asym`: y = cast(fma(s_x, s_w · f32(q_x · q_wᵀ − zero point · sum), bias)).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GemmAsymArgs {
+    /// The product of the codes; s_x, s_w, bias and y as there.
+    pub product: GemmArgs,
+    /// Zero points of the tokens, i32 `[M]`.
+    pub zero_points: DevicePtr,
+    /// Sums of the rows of q_w, i32 `[N]`.
+    pub w_sums: DevicePtr,
 }

@@ -9,6 +9,12 @@ pub const MAX_K: u64 = 133_144;
 /// The largest code of the symmetric scheme; the smallest is its negative.
 pub const CODE_MAX: f32 = 127.0;
 
+/// The largest code of the asymmetric scheme less its smallest, 127 + 128.
+pub const CODE_RANGE: f32 = 255.0;
+
+/// The smallest code of the asymmetric scheme.
+pub const CODE_MIN_ASYM: f32 = -128.0;
+
 /// 2⁻¹⁰⁰: scales below it are raised to it, so that the division in three operations is exact.
 pub const SCALE_MIN: f32 = f32::from_bits((127 - 100) << 23);
 

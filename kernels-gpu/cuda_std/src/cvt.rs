@@ -60,6 +60,41 @@ pub fn cvt_rni_sat_s8_f32(value: f32) -> i32 {
     })
 }
 
+/// `cvt.rni.s32.f32`: to the nearest integer, ties to even, saturated; NaN gives 0.
+#[inline(always)]
+pub fn cvt_rni_s32_f32(value: f32) -> i32 {
+    instruction!("cvt.rni.s32.f32", {
+        let d: i32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("cvt.rni.s32.f32 {}, {};", out(reg32) d, in(reg32) value, options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
+/// `cvt.pack.sat.s8.s32.b32`: a and b saturated to -128..=127 in the low half, b lowest, and the low half of c in the
+/// high one (section 9.7.9.23).
+#[inline(always)]
+pub fn cvt_pack_sat_s8_s32_b32(a: i32, b: i32, c: u32) -> u32 {
+    instruction!("cvt.pack.sat.s8.s32.b32", {
+        let d: u32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("cvt.pack.sat.s8.s32.b32 {}, {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b,
+                in(reg32) c, options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
+/// Four integers saturated to -128..=127 in one word, the first lowest.
+#[inline(always)]
+pub fn pack_sat_s8x4(codes: [i32; 4]) -> u32 {
+    let high = cvt_pack_sat_s8_s32_b32(codes[3], codes[2], 0);
+    cvt_pack_sat_s8_s32_b32(codes[1], codes[0], high)
+}
+
 /// The low bytes of four codes in one word, the first lowest: three `prmt.b32`.
 #[inline(always)]
 pub fn pack_s8x4(codes: [i32; 4]) -> u32 {

@@ -84,6 +84,20 @@ pub fn prmt_b32(a: u32, b: u32, selector: u32) -> u32 {
     })
 }
 
+/// `dp4a.s32.s32`: c and the four products of the signed bytes of a and b (section 9.7.1.23).
+#[inline(always)]
+pub fn dp4a_s32_s32(a: u32, b: u32, c: i32) -> i32 {
+    instruction!("dp4a.s32.s32", {
+        let d: i32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("dp4a.s32.s32 {}, {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b, in(reg32) c,
+                options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
 /// `mov.b64`: the value itself, of which the compiler no longer knows where it comes from.
 ///
 /// Used on the counter of a loop that mostly runs once, it keeps the compiler from carrying every address made from

@@ -49,6 +49,22 @@ unsafe fn warp_max(value: u32, lanes: u32) -> u32 {
     max
 }
 
+/// The sum over the lanes, wrapping, in all of them, by a butterfly: 5 `shfl.sync`.
+///
+/// # Safety
+/// All 32 lanes call it together.
+#[inline(always)]
+pub unsafe fn warp_sum(value: i32) -> i32 {
+    let mut sum = value;
+    let mut distance = WARP_SIZE / 2;
+    while distance > 0 {
+        // SAFETY: all lanes are here.
+        sum = sum.wrapping_add(unsafe { shfl_sync_bfly_b32(FULL_MASK, sum as u32, distance) } as i32);
+        distance /= 2;
+    }
+    sum
+}
+
 /// A warp. Collectives of `max`: 5 `shfl.sync`.
 pub struct Warp;
 

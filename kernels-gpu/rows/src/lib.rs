@@ -12,5 +12,5 @@ pub mod numeric;
 mod row;
 
 pub use element::{Bf16, Element, F16, Float};
-pub use group::{BLOCK_MAXIMA, Block, Group, Warp};
+pub use group::{BLOCK_MAXIMA, Block, Group, Warp, warp_sum};
 pub use row::{Edge, Row, Share, WINDOW_BYTES, Window};

@@ -55,6 +55,9 @@ proptest! {
         prop_assert_eq!(&got.q_w, &want.q_w);
         prop_assert_eq!(bits(&got.s_w), bits(&want.s_w));
         prop_assert_eq!(&got.acc, &want.acc);
+        let zero = want.zero_points.as_ref();
+        prop_assert_eq!(got.zp_x.as_ref(), zero.map(|zero| &zero.zp_x));
+        prop_assert_eq!(got.w_sums.as_ref(), zero.map(|zero| &zero.w_sums));
         prop_assert_eq!(got.y.dtype(), y.dtype());
         prop_assert_eq!(got.y.bits(), y.bits());
         let non_finite = x.widen().iter().filter(|v| !v.is_finite()).count() as u64;

@@ -69,7 +69,7 @@ pub fn bench(gpu: &Gpu, op: &'static Op, shape: Shape) -> Result<Measured> {
         Driver::Cuda => by_events(gpu, &launches)?,
         Driver::Sim => by_wall_clock(gpu, &launches)?,
     };
-    let operations = if op.name == "gemm" { 2 * shape.m * shape.n * shape.k } else { 0 };
+    let operations = if matches!(op.name, "gemm" | "gemm_asym") { 2 * shape.m * shape.n * shape.k } else { 0 };
     Ok(Measured { bench: op.bench, entry: first.launch.entry, shape, equal: first.equal, seconds, bytes, operations })
 }
 
@@ -115,7 +115,8 @@ fn least_bytes(op: &str, Shape { m, n, k }: Shape) -> u64 {
         // Masks of chunks; how long the list is, the data decides.
         "outlier_list" => 4 * (m.div_ceil(contract::grid::outlier_chunk_rows(m)) + 1) * k.div_ceil(32),
         "pack_rows" => 2 * m * k,
-        "gemm" => m * k + n * k + 2 * m * n,
+        "row_sums" => m * k,
+        "gemm" | "gemm_asym" => m * k + n * k + 2 * m * n,
         _ => 3 * m * k,
     }
 }

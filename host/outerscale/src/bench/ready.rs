@@ -4,7 +4,7 @@ use super::Shape;
 use crate::{
     Activations, Bias, ColumnAbsmax, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, RunningState, Scales,
     Weights,
-    ops::{self, Choice, Product, StaticScale, Window},
+    ops::{self, AsymmetricProduct, Choice, Product, StaticScale, Window},
 };
 use half::f16;
 
@@ -114,6 +114,32 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let (packed, launch) = ops::pack_rows(gpu, &Int8Matrix::upload(gpu, &codes, layout)?, Choice::Auto)?;
             (launch, no || packed.download_codes()? == codes)
         }
+        "quantize_asym" => {
+            let (q, launch) = ops::quantize_asym(gpu, &x, Choice::Auto)?;
+            let equal = no || {
+                let want = oracle::quantize_asym(&wide(), rows, cols);
+                q.download_codes()? == want.codes
+                    && q.zero_points().download()? == want.zero_points
+                    && same(&q.scales().download()?, &want.scales)
+            };
+            (launch, equal)
+        }
+        "row_sums" => {
+            let (q, _) = ops::quantize_weights(gpu, &Weights::upload(gpu, &host, layout)?, Choice::Auto)?;
+            let (sums, launch) = ops::row_sums(gpu, &q, Choice::Auto)?;
+            (launch, no || sums.download()? == oracle::row_sums(&q.download_codes()?, rows, cols))
+        }
+        "gemm_asym" => {
+            let (q_x, _) = ops::quantize_asym(gpu, &x, Choice::Auto)?;
+            let w = Weights::upload(gpu, &values(n * k, 2), Layout::contiguous(n, k))?;
+            let (q_w, _) = ops::quantize_weights(gpu, &w, Choice::Auto)?;
+            let (w_sums, _) = ops::row_sums(gpu, &q_w, Choice::Auto)?;
+            let mut y = Output::<f16>::new(gpu, Layout::contiguous(m, n))?;
+            let product = AsymmetricProduct { x: &q_x, w: &q_w, w_sums: &w_sums, bias: None };
+            let launch = ops::gemm_asym(gpu, product, &mut y, Choice::Auto)?;
+            let tokens = (q_x.download_codes()?, q_x.scales().download()?, Some(q_x.zero_points().download()?));
+            (launch, no || product_is_right(tokens, &q_w, None, &y)?)
+        }
         "gemm" => {
             let (q_x, _) = ops::quantize_token(gpu, &x, Choice::Auto)?;
             let w = Weights::upload(gpu, &values(n * k, 2), Layout::contiguous(n, k))?;
@@ -123,7 +149,8 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let mut y = Output::<f16>::new(gpu, Layout::contiguous(m, n))?;
             let product = Product { x: &q_x, w: &q_w, bias: Some(&device_bias) };
             let launch = ops::gemm(gpu, product, &mut y, Choice::Auto)?;
-            (launch, no || product_is_right(&q_x, &q_w, &bias, &y)?)
+            let tokens = (q_x.download_codes()?, q_x.scales().download()?, None);
+            (launch, no || product_is_right(tokens, &q_w, Some(&bias), &y)?)
         }
         _ => {
             let (q, launch) = ops::quantize_token(gpu, &x, Choice::Auto)?;
@@ -137,23 +164,26 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
     Ok(Ready { launch, equal })
 }
 
-/// Some tokens of a product against the oracle: first, middle and last.
+/// Some tokens of a product, given as codes, scales and zero points, against the oracle: first, middle and last.
 fn product_is_right(
-    x: &crate::QuantizedTokens<crate::PerToken>,
+    (q_x, s_x, zp_x): (Vec<i8>, Vec<f32>, Option<Vec<i32>>),
     w: &crate::QuantizedWeights<crate::PerChannel>,
-    bias: &[f32],
+    bias: Option<&[f32]>,
     y: &Output<f16>,
 ) -> Result<bool> {
-    let (m, n, k) = (x.rows(), w.rows() as usize, x.cols() as usize);
-    let (q_x, q_w, s_x, s_w) =
-        (x.download_codes()?, w.download_codes()?, x.scales().download()?, w.scales().download()?);
+    let (m, n, k) = (y.rows(), w.rows() as usize, w.cols() as usize);
+    let (q_w, s_w) = (w.download_codes()?, w.scales().download()?);
     let got = y.download()?;
     let mut equal = true;
     for index in 0..CHECKED_TOKENS.min(m) {
         let row = (index * (m - 1) / (CHECKED_TOKENS - 1)) as usize;
         let acc = oracle::gemm_i32(&q_x[row * k..][..k], &q_w, 1, n, k);
+        let acc = acc.and_then(|acc| match &zp_x {
+            Some(zp_x) => oracle::gemm_asym(&acc, &zp_x[row..=row], &oracle::row_sums(&q_w, n, k)),
+            None => Ok(acc),
+        });
         let Ok(acc) = acc else { return Ok(false) };
-        let by = oracle::Dequant { s_x: &s_x[row..=row], s_w: &s_w, bias: Some(bias) };
+        let by = oracle::Dequant { s_x: &s_x[row..=row], s_w: &s_w, bias };
         let want = oracle::dequant_f16(&acc, 1, n, &by);
         equal &= got[row * n..][..n].iter().zip(&want).all(|(got, want)| got.bits() == want.bits());
     }

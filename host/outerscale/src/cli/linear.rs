@@ -23,7 +23,7 @@ pub(crate) struct Flags {
     file: PathBuf,
     #[command(flatten)]
     scheme: SchemeFlags,
-    /// Write q_x, s_x, q_w, s_w, acc and y to this file.
+    /// Write q_x, s_x, q_w, s_w, acc and y to this file, and what else the scheme makes.
     #[arg(long, value_name = "OUT.safetensors")]
     out: Option<PathBuf>,
     /// The element type of y.
@@ -115,13 +115,20 @@ fn tensors(layer: &Layer, result: &LinearResult) -> Vec<Tensor> {
         Values::F16(_) => FileDtype::F16,
         Values::Bf16(_) => FileDtype::BF16,
     };
-    let acc = result.acc.iter().flat_map(|v| v.to_le_bytes()).collect();
-    vec![
+    let i32s = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let mut tensors = vec![
         tensor("q_x", FileDtype::I8, vec![m, k], i8s(&result.q_x)),
         tensor("s_x", FileDtype::F32, vec![result.s_x.len()], f32s(&result.s_x)),
         tensor("q_w", FileDtype::I8, vec![n, k], i8s(&result.q_w)),
         tensor("s_w", FileDtype::F32, vec![n], f32s(&result.s_w)),
-        tensor("acc", FileDtype::I32, vec![m, n], acc),
+        tensor("acc", FileDtype::I32, vec![m, n], i32s(&result.acc)),
         tensor("y", y_dtype, vec![m, n], result.y.to_le_bytes()),
-    ]
+    ];
+    if let Some(zp_x) = &result.zp_x {
+        tensors.push(tensor("zp_x", FileDtype::I32, vec![m], i32s(zp_x)));
+    }
+    if let Some(w_sums) = &result.w_sums {
+        tensors.push(tensor("w_sums", FileDtype::I32, vec![n], i32s(w_sums)));
+    }
+    tensors
 }

@@ -4,6 +4,7 @@
 //! `scheme` names the ways to quantize, `calibration` what some of them must know beforehand, `quantized` is the
 //! layer and what it does with a batch, `tokens` the batch between quantizer and product.
 
+mod asym;
 mod calibration;
 mod quantized;
 mod reference;
@@ -47,6 +48,10 @@ pub struct LinearResult {
     pub s_w: Vec<f32>,
     /// Accumulators, i32 [T, N], by a second launch of the same variant with i32 output.
     pub acc: Vec<i32>,
+    /// Zero points of x, i32 `[T]`, under [`Scheme::Asym`].
+    pub zp_x: Option<Vec<i32>>,
+    /// Sums of the rows of q_w, i32 `[N]`, under [`Scheme::Asym`].
+    pub w_sums: Option<Vec<i32>>,
     /// The layer's output [T, N].
     pub y: Values,
     /// The maxima that a scale was made of as the batch ran, one a block.
@@ -94,7 +99,7 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, out: Dtype) -> Result<
     again.why = "the variant of y";
     let mut steps = ready.steps().to_vec();
     steps.extend(tokens.steps.iter().cloned());
-    steps.push(Step { op: "gemm", made: "y", launch });
+    steps.push(Step { op: tokens.codes.product(), made: "y", launch });
     steps.push(Step { op: "gemm", made: "acc", launch: again });
     Ok(LinearResult {
         q_x: tokens.codes.download_codes()?,
@@ -102,6 +107,8 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, out: Dtype) -> Result<
         q_w: ready.weights().download_codes()?,
         s_w: ready.weights().scales().download()?,
         acc: acc.download()?,
+        zp_x: tokens.codes.download_zero_points()?,
+        w_sums: ready.w_sums().map(|sums| sums.download()).transpose()?,
         y,
         partial_absmax: tokens.partial_absmax.as_ref().map(|partials| partials.download()).transpose()?,
         counts: tokens.counters.as_ref().map(|counters| counters.read()).transpose()?,

@@ -1,9 +1,9 @@
 //! A layer whose weights are codes: prepared once, run on any number of batches.
 
-use super::{Calibration, Scheme, Step, TokenCodes, Tokens, calibration::missing, running::Running};
+use super::{Calibration, Scheme, Step, TokenCodes, Tokens, asym::Asym, calibration::missing, running::Running};
 use crate::{
     Activations, Bias, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement, PerChannel, PerTensor,
-    QuantizedWeights, Result, RunningState, Scales, Weights,
+    QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights,
     host::{HostMatrix, with_values},
     ops::{self, Choice, Product, StaticScale},
 };
@@ -14,6 +14,7 @@ enum Method {
     Tensor,
     Static { scale: Scales<PerTensor> },
     Running(Running),
+    Asym(Asym),
 }
 
 /// A linear layer on the device: weights as codes [N, K], bias, and what its scheme needs.
@@ -41,6 +42,11 @@ impl QuantizedLinear {
         calibration: Option<&Calibration>,
     ) -> Result<Self> {
         let calibrated = || required(scheme, calibration, w.cols);
+        let layout = Layout::contiguous(w.rows, w.cols);
+        let (weights, launch) = with_values!(&w.values, w => {
+            ops::quantize_weights(gpu, &Weights::upload(gpu, w, layout)?, Choice::Auto)
+        })?;
+        let mut steps = vec![Step { op: "quantize_token", made: "q_w, s_w", launch }];
         let method = match scheme {
             Scheme::Token => Method::Token,
             Scheme::Tensor => Method::Tensor,
@@ -49,12 +55,12 @@ impl QuantizedLinear {
                 let begun = calibration.is_some().then(|| calibrated()).transpose()?;
                 Method::Running(Running::new(gpu, by, begun)?)
             }
+            Scheme::Asym => {
+                let (asym, step) = Asym::new(gpu, &weights)?;
+                steps.push(step);
+                Method::Asym(asym)
+            }
         };
-        let layout = Layout::contiguous(w.rows, w.cols);
-        let (weights, launch) = with_values!(&w.values, w => {
-            ops::quantize_weights(gpu, &Weights::upload(gpu, w, layout)?, Choice::Auto)
-        })?;
-        let steps = vec![Step { op: "quantize_token", made: "q_w, s_w", launch }];
         let bias = bias.map(|bias| Bias::upload(gpu, bias)).transpose()?;
         Ok(QuantizedLinear { weights, bias, method, steps })
     }
@@ -62,6 +68,14 @@ impl QuantizedLinear {
     /// The weights.
     pub fn weights(&self) -> &QuantizedWeights<PerChannel> {
         &self.weights
+    }
+
+    /// The sums of the rows of the weights' codes, where the scheme needs them.
+    pub(super) fn w_sums(&self) -> Option<&WeightSums> {
+        match &self.method {
+            Method::Asym(asym) => Some(&asym.w_sums),
+            _ => None,
+        }
     }
 
     /// The kernels that made the layer ready.
@@ -100,13 +114,14 @@ impl QuantizedLinear {
             }
             Method::Static { scale } => given_scale(gpu, x, scale),
             Method::Running(running) => running.quantize(gpu, x),
+            Method::Asym(asym) => asym.quantize(gpu, x),
         }
     }
 
     /// Codes of tokens → y [tokens, N], dequantized; i32 output is the accumulators of the codes.
     ///
     /// # Errors
-    /// `x` or `y` where a shape does not fit; a variant that cannot be used; a CUDA error.
+    /// `tokens` where a layer of another scheme quantized them; `x` or `y` where a shape does not fit; a variant that cannot be used; a CUDA error.
     pub fn multiply<O: OutputElement>(
         &self,
         gpu: &Gpu,
@@ -115,9 +130,14 @@ impl QuantizedLinear {
         choice: Choice<'_>,
     ) -> Result<Launch> {
         let (w, bias) = (&self.weights, self.bias.as_ref());
-        match &tokens.codes {
-            TokenCodes::ByToken(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
-            TokenCodes::ByTensor(x) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
+        match (&tokens.codes, &self.method) {
+            (TokenCodes::ByToken(x), _) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
+            (TokenCodes::ByTensor(x), _) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
+            (TokenCodes::Asymmetric(x), Method::Asym(asym)) => asym.multiply(gpu, (x, w, bias), y, choice),
+            (TokenCodes::Asymmetric(_), _) => {
+                let rule = "they have zero points: multiply them by a layer of the scheme w8a8-asym";
+                Err(Error::argument("multiply", "tokens", rule))
+            }
         }
     }
 

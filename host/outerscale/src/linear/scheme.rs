@@ -15,11 +15,14 @@ pub enum Scheme {
     /// One scale for all tokens of a batch, a moving average over the batches before it; calibration or the first
     /// batch begins it.
     Running(Window),
+    /// One scale and one zero point a token, from the data.
+    Asym,
 }
 
 impl Scheme {
     /// Every scheme, its parameters the defaults.
-    pub const ALL: [Scheme; 4] = [Scheme::Token, Scheme::Tensor, Scheme::Static, Scheme::Running(Window::DEFAULT)];
+    pub const ALL: [Scheme; 5] =
+        [Scheme::Token, Scheme::Tensor, Scheme::Static, Scheme::Running(Window::DEFAULT), Scheme::Asym];
 
     /// The word of the command line.
     pub const fn name(self) -> &'static str {
@@ -28,13 +31,14 @@ impl Scheme {
             Scheme::Tensor => "w8a8-tensor",
             Scheme::Static => "w8a8-static",
             Scheme::Running(_) => "w8a8-running",
+            Scheme::Asym => "w8a8-asym",
         }
     }
 
     /// Whether a layer cannot do without a [`Calibration`](super::Calibration) for it.
     pub const fn is_calibrated(self) -> bool {
         match self {
-            Scheme::Token | Scheme::Tensor | Scheme::Running(_) => false,
+            Scheme::Token | Scheme::Tensor | Scheme::Running(_) | Scheme::Asym => false,
             Scheme::Static => true,
         }
     }

@@ -1,7 +1,7 @@
 //! A batch of tokens, quantized as its layer's scheme says.
 
 use super::Step;
-use crate::{InputCounters, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result};
+use crate::{AsymmetricTokens, InputCounters, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result};
 
 /// Codes of whichever kind of scale the scheme has.
 pub enum TokenCodes {
@@ -9,6 +9,8 @@ pub enum TokenCodes {
     ByToken(QuantizedTokens<PerToken>),
     /// One scale for all tokens.
     ByTensor(QuantizedTokens<PerTensor>),
+    /// One scale and one zero point a token.
+    Asymmetric(AsymmetricTokens),
 }
 
 impl TokenCodes {
@@ -17,6 +19,7 @@ impl TokenCodes {
         match self {
             TokenCodes::ByToken(tokens) => tokens.rows(),
             TokenCodes::ByTensor(tokens) => tokens.rows(),
+            TokenCodes::Asymmetric(tokens) => tokens.rows(),
         }
     }
 
@@ -28,6 +31,7 @@ impl TokenCodes {
         match self {
             TokenCodes::ByToken(tokens) => tokens.download_codes(),
             TokenCodes::ByTensor(tokens) => tokens.download_codes(),
+            TokenCodes::Asymmetric(tokens) => tokens.download_codes(),
         }
     }
 
@@ -39,6 +43,26 @@ impl TokenCodes {
         match self {
             TokenCodes::ByToken(tokens) => tokens.scales().download(),
             TokenCodes::ByTensor(tokens) => tokens.scales().download(),
+            TokenCodes::Asymmetric(tokens) => tokens.scales().download(),
+        }
+    }
+
+    /// Copies the zero points to the host, i32 `[tokens]`, where the codes have any.
+    ///
+    /// # Errors
+    /// As [`TokenCodes::download_codes`].
+    pub fn download_zero_points(&self) -> Result<Option<Vec<i32>>> {
+        match self {
+            TokenCodes::Asymmetric(tokens) => tokens.zero_points().download().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The op that multiplies them with weights.
+    pub(super) fn product(&self) -> &'static str {
+        match self {
+            TokenCodes::ByToken(_) | TokenCodes::ByTensor(_) => "gemm",
+            TokenCodes::Asymmetric(_) => "gemm_asym",
         }
     }
 }

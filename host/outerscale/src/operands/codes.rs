@@ -46,13 +46,13 @@ impl CodeMatrix {
         }
     }
 
-    fn download(&self) -> Result<Vec<i8>> {
+    pub(super) fn download(&self) -> Result<Vec<i8>> {
         let padded = self.download_padded()?;
         let (row_bytes, cols) = (padded_row_bytes(self.cols) as usize, self.cols as usize);
         Ok(padded.chunks_exact(row_bytes).flat_map(|row| row[..cols].iter().copied()).collect())
     }
 
-    fn download_padded(&self) -> Result<Vec<i8>> {
+    pub(super) fn download_padded(&self) -> Result<Vec<i8>> {
         self.memory.download()
     }
 }
@@ -87,6 +87,8 @@ macro_rules! code_accessors {
         }
     };
 }
+
+pub(super) use code_accessors;
 
 /// Tokens as codes: int8 [tokens, K] and their scales, per token or per tensor.
 pub struct QuantizedTokens<S: TokenScale> {
@@ -136,7 +138,7 @@ impl<S: WeightScale> QuantizedWeights<S> {
     }
 }
 
-fn check_count<S: ScaleKind>(codes: &PackedCodes, scales: &Scales<S>) -> Result<()> {
+pub(super) fn check_count<S: ScaleKind>(codes: &PackedCodes, scales: &Scales<S>) -> Result<()> {
     let (want, got) = (S::count(codes.rows()), scales.values.len());
     if want == got {
         return Ok(());

@@ -1,11 +1,13 @@
 //! One type per stop of the way of the data: a wrong order or a scale along K does not compile.
 
+mod asymmetric;
 mod codes;
 mod matrices;
 mod outliers;
 mod running;
 mod scales;
 
+pub use asymmetric::{AsymmetricTokens, WeightSums, ZeroPoints};
 pub use codes::{Int8Matrix, PackedCodes, QuantizedTokens, QuantizedWeights};
 pub use matrices::{Activations, Bias, ColumnAbsmax, InputCounters, InputCounts, Output, PartialAbsmax, Weights};
 pub use outliers::{OutlierColumns, OutlierMasks};

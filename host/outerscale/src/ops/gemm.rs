@@ -3,36 +3,47 @@
 use super::variant::{Table, always};
 use super::{Choice, Preference, Problem, Variant};
 use crate::{
-    Bias, Dtype, Error, Gpu, Launch, Output, OutputElement, QuantizedTokens, QuantizedWeights, Result, TokenScale,
-    WeightScale, gpu::LaunchRequest, ptx::Module,
+    Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, QuantizedTokens, QuantizedWeights, Result,
+    TokenScale, WeightScale, gpu::LaunchRequest, memory::DeviceMemory, operands::CodeMatrix, ptx::Module,
 };
 use contract::args::GemmArgs;
 use contract::gemm_tile::{GemmTile, T16X64, T64X64, T128X128};
 use contract::grid;
+use std::sync::Arc;
 
-const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
-
-const fn tile(tile: &'static GemmTile, stem: &'static str, grid: fn(&Problem) -> u32) -> Variant {
-    Variant { name: tile.name, stem, dtypes: DTYPES, block: tile.threads(), grid, shared_bytes: tile.shared_bytes() }
+/// One variant a tile configuration, in the order of `contract::gemm_tile::TILES`.
+pub(super) const fn tiles(stems: [&'static str; 3], dtypes: &'static [Dtype]) -> [Variant; 3] {
+    const fn tile(tile: &'static GemmTile, stem: &'static str, dtypes: &'static [Dtype]) -> Variant {
+        let grid: fn(&Problem) -> u32 = |_| 0;
+        Variant { name: tile.name, stem, dtypes, block: tile.threads(), grid, shared_bytes: tile.shared_bytes() }
+    }
+    let [large, medium, small] = stems;
+    [
+        Variant { grid: |p| grid::tile_blocks(T128X128.tiles(p.m, p.n)), ..tile(&T128X128, large, dtypes) },
+        Variant { grid: |p| grid::tile_blocks(T64X64.tiles(p.m, p.n)), ..tile(&T64X64, medium, dtypes) },
+        Variant { grid: |p| grid::tile_blocks(T16X64.tiles(p.m, p.n)), ..tile(&T16X64, small, dtypes) },
+    ]
 }
+
+/// Which tile a product prefers, whatever its epilogue.
+pub(super) const PREFERENCES: &[Preference] = &[
+    Preference { variant: "t16x64", when: |p| p.m <= 16, why: "few tokens: no row of a tile is idle" },
+    Preference {
+        variant: "t128x128",
+        when: |p| T128X128.tiles(p.m, p.n) >= p.multiprocessors,
+        why: "large tiles fill the GPU",
+    },
+    Preference { variant: "t64x64", when: always, why: "large tiles would leave multiprocessors idle" },
+];
 
 pub(crate) const GEMM: Table = Table {
     op: "gemm",
     module: Module::Gemm,
-    variants: &[
-        tile(&T128X128, "gemm_t128x128", |p| grid::tile_blocks(T128X128.tiles(p.m, p.n))),
-        tile(&T64X64, "gemm_t64x64", |p| grid::tile_blocks(T64X64.tiles(p.m, p.n))),
-        tile(&T16X64, "gemm_t16x64", |p| grid::tile_blocks(T16X64.tiles(p.m, p.n))),
-    ],
-    preferences: &[
-        Preference { variant: "t16x64", when: |p| p.m <= 16, why: "few tokens: no row of a tile is idle" },
-        Preference {
-            variant: "t128x128",
-            when: |p| T128X128.tiles(p.m, p.n) >= p.multiprocessors,
-            why: "large tiles fill the GPU",
-        },
-        Preference { variant: "t64x64", when: always, why: "large tiles would leave multiprocessors idle" },
-    ],
+    variants: &tiles(
+        ["gemm_t128x128", "gemm_t64x64", "gemm_t16x64"],
+        &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32],
+    ),
+    preferences: PREFERENCES,
 };
 
 /// The largest K whose int32 accumulator cannot overflow, for codes of these largest magnitudes.
@@ -58,16 +69,30 @@ impl<X: TokenScale, W: WeightScale> Clone for Product<'_, X, W> {
 
 impl<X: TokenScale, W: WeightScale> Copy for Product<'_, X, W> {}
 
-impl<X: TokenScale, W: WeightScale> Product<'_, X, W> {
-    fn check(&self, y_rows: u64, y_cols: u64) -> Result<()> {
-        let refuse = |argument, rule| Err(Error::argument("gemm", argument, rule));
-        let (m, n, k) = (self.x.rows(), self.w.rows(), self.x.cols());
-        let most = max_k(self.x.codes.magnitude, self.w.codes.magnitude);
+/// What every product has, whatever its epilogue: codes and scales of tokens and weights, the bias.
+pub(super) struct Operands<'a> {
+    /// The op, for messages.
+    pub(super) op: &'static str,
+    /// Tokens.
+    pub(super) x: (&'a CodeMatrix, &'a DeviceVector<f32>, contract::args::Scales),
+    /// Weights.
+    pub(super) w: (&'a CodeMatrix, &'a DeviceVector<f32>, contract::args::Scales),
+    /// Bias `[N]`, or +0.
+    pub(super) bias: Option<&'a Bias>,
+    /// The largest K that cannot overflow int32.
+    pub(super) max_k: u64,
+}
+
+impl Operands<'_> {
+    /// Holds the shapes against each other and against y.
+    pub(super) fn check<T: OutputElement>(&self, y: &Output<T>) -> Result<()> {
+        let refuse = |argument, rule| Err(Error::argument(self.op, argument, rule));
+        let (m, n, k, most) = (self.x.0.rows, self.w.0.rows, self.x.0.cols, self.max_k);
         if k == 0 || k > most {
             return refuse("x", format!("K must be 1 to {most}, where int32 cannot overflow, got {k}"));
         }
-        if self.w.cols() != k {
-            return refuse("w", format!("K must be that of x, {k}, got {}", self.w.cols()));
+        if self.w.0.cols != k {
+            return refuse("w", format!("K must be that of x, {k}, got {}", self.w.0.cols));
         }
         if n == 0 {
             return refuse("w", "N must be at least 1, got 0".to_owned());
@@ -75,11 +100,45 @@ impl<X: TokenScale, W: WeightScale> Product<'_, X, W> {
         if let Some(bias) = self.bias.filter(|bias| bias.0.len() != n) {
             return refuse("bias", format!("its length must be N = {n}, got {}", bias.0.len()));
         }
-        if (y_rows, y_cols) != (m, n) {
-            return refuse("y", format!("must be [{m}, {n}], got [{y_rows}, {y_cols}]"));
+        if (y.rows(), y.cols()) != (m, n) {
+            return refuse("y", format!("must be [{m}, {n}], got [{}, {}]", y.rows(), y.cols()));
         }
         Ok(())
     }
+
+    /// As the kernels take them.
+    pub(super) fn args<T: OutputElement>(&self, y: &Output<T>) -> GemmArgs {
+        GemmArgs {
+            q_x: self.x.0.as_arg(),
+            q_w: self.w.0.as_arg(),
+            s_x: self.x.2,
+            s_w: self.w.2,
+            bias: self.bias.map_or(0, |bias| bias.0.memory.ptr()),
+            y: y.0.as_arg(),
+        }
+    }
+
+    /// All memory that the kernels read.
+    pub(super) fn memory(&self) -> impl Iterator<Item = &Arc<DeviceMemory>> {
+        let always = [&self.x.0.memory, &self.w.0.memory, &self.x.1.memory, &self.w.1.memory];
+        always.into_iter().chain(self.bias.map(|bias| &bias.0.memory))
+    }
+}
+
+/// The kernels of `gemm`. With i32 output they read the codes alone, so that other ops have their accumulators here.
+pub(super) fn launch_symmetric<T: OutputElement>(
+    gpu: &Gpu,
+    operands: &Operands<'_>,
+    y: &mut Output<T>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    let (m, n, k) = (operands.x.0.rows, operands.w.0.rows, operands.x.0.cols);
+    let problem = Problem::new(gpu, m, n, k);
+    let request = LaunchRequest::new(&GEMM, problem, T::DTYPE, choice).keep(operands.memory()).keep([&y.0.memory]);
+    // SAFETY: the caller checked the shapes (`Operands::check`); codes have padded rows (`CodeMatrix`), scales one
+    // f32 a row or one for all as their stride says (`Scales`), y spans its layout (`DeviceMatrix`) and is
+    // borrowed mutably; all live until the launch has ended (`keep`).
+    unsafe { gpu.launch(request, operands.args(y), m) }
 }
 
 /// q_x [M, K] · q_w [N, K]ᵀ → y [M, N], dequantized in the epilogue; i32 output is the accumulators themselves.
@@ -93,24 +152,16 @@ pub fn gemm<T: OutputElement, X: TokenScale, W: WeightScale>(
     y: &mut Output<T>,
     choice: Choice<'_>,
 ) -> Result<Launch> {
-    product.check(y.rows(), y.cols())?;
     let Product { x, w, bias } = product;
-    let problem = Problem::new(gpu, x.rows(), w.rows(), x.cols());
-    let args = GemmArgs {
-        q_x: x.codes.as_arg(),
-        q_w: w.codes.as_arg(),
-        s_x: x.scales.as_arg(),
-        s_w: w.scales.as_arg(),
-        bias: bias.map_or(0, |bias| bias.0.memory.ptr()),
-        y: y.0.as_arg(),
+    let operands = Operands {
+        op: "gemm",
+        x: (&x.codes, &x.scales.values, x.scales.as_arg()),
+        w: (&w.codes, &w.scales.values, w.scales.as_arg()),
+        bias,
+        max_k: max_k(x.codes.magnitude, w.codes.magnitude),
     };
-    let request = LaunchRequest::new(&GEMM, problem, T::DTYPE, choice)
-        .keep([&x.codes.memory, &w.codes.memory, &x.scales.values.memory, &w.scales.values.memory, &y.0.memory])
-        .keep(bias.map(|bias| &bias.0.memory));
-    // SAFETY: `check` held the shapes against each other; codes have padded rows (`CodeMatrix`), scales one
-    // f32 a row or one for all as their stride says (`Scales`), y spans its layout (`DeviceMatrix`) and is
-    // borrowed mutably; all live until the launch has ended (`keep`).
-    unsafe { gpu.launch(request, args, x.rows()) }
+    operands.check(y)?;
+    launch_symmetric(gpu, &operands, y, choice)
 }
 
 #[cfg(test)]

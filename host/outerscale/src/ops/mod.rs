@@ -5,9 +5,11 @@
 
 mod column_absmax;
 mod gemm;
+mod gemm_asym;
 mod outlier_columns;
 mod outlier_list;
 mod pack_rows;
+mod quantize_asym;
 mod quantize_outliers;
 mod quantize_smooth_static;
 mod quantize_smooth_token;
@@ -15,15 +17,18 @@ mod quantize_static;
 mod quantize_tensor;
 mod quantize_token;
 mod row_absmax;
+mod row_sums;
 mod running_scale;
 mod tensor_absmax;
 mod variant;
 
 pub use column_absmax::column_absmax;
 pub use gemm::{Product, gemm, max_k};
+pub use gemm_asym::{AsymmetricProduct, gemm_asym};
 pub use outlier_columns::{check_threshold, outlier_columns};
 pub use outlier_list::outlier_list;
 pub use pack_rows::pack_rows;
+pub use quantize_asym::quantize_asym;
 pub use quantize_outliers::quantize_outliers;
 pub use quantize_smooth_static::quantize_smooth_static;
 pub use quantize_smooth_token::quantize_smooth_token;
@@ -31,6 +36,7 @@ pub use quantize_static::{StaticScale, quantize_static};
 pub use quantize_tensor::quantize_tensor;
 pub use quantize_token::{quantize_token, quantize_weights};
 pub use row_absmax::row_absmax;
+pub use row_sums::row_sums;
 pub use running_scale::{Window, running_scale};
 pub use tensor_absmax::tensor_absmax;
 pub use variant::{Choice, Chosen, Preference, Problem, Table, Variant, choose};
@@ -40,8 +46,9 @@ pub(crate) mod tables {
     pub(crate) use super::quantize_outliers::QUANTIZE_OUTLIERS;
     pub(crate) use super::quantize_smooth_static::QUANTIZE_SMOOTH_STATIC;
     pub(crate) use super::{column_absmax::COLUMN_ABSMAX, quantize_smooth_token::QUANTIZE_SMOOTH_TOKEN};
-    pub(crate) use super::{gemm::GEMM, pack_rows::PACK_ROWS, quantize_static::QUANTIZE_STATIC};
+    pub(crate) use super::{gemm::GEMM, gemm_asym::GEMM_ASYM, quantize_asym::QUANTIZE_ASYM, row_sums::ROW_SUMS};
     pub(crate) use super::{outlier_columns::OUTLIER_COLUMNS, outlier_list::OUTLIER_LIST};
+    pub(crate) use super::{pack_rows::PACK_ROWS, quantize_static::QUANTIZE_STATIC};
     pub(crate) use super::{quantize_tensor::QUANTIZE_TENSOR, quantize_token::QUANTIZE_TOKEN};
     pub(crate) use super::{row_absmax::ROW_ABSMAX, running_scale::RUNNING_SCALE, tensor_absmax::TENSOR_ABSMAX};
 }

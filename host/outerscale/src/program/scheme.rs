@@ -50,6 +50,9 @@ enum SchemeWord {
     /// One scale for all tokens, a moving average over the batches before; the largest of calib_absmax begins it.
     #[value(name = "w8a8-running")]
     Running,
+    /// One scale and one zero point a token, from the data.
+    #[value(name = "w8a8-asym")]
+    Asym,
 }
 
 impl SchemeWord {
@@ -60,6 +63,7 @@ impl SchemeWord {
             SchemeWord::Tensor => Scheme::Tensor,
             SchemeWord::Static => Scheme::Static,
             SchemeWord::Running => Scheme::Running(Window::DEFAULT),
+            SchemeWord::Asym => Scheme::Asym,
         }
     }
 }

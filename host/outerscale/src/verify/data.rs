@@ -46,6 +46,10 @@ pub(super) enum Pattern {
     Ties,
     /// Every quotient is a tie or a few units in the last place beside one.
     NearTies,
+    /// As Ties, for a scale of 1/255 of the range, which has 0 anywhere.
+    ShiftedTies,
+    /// As NearTies, for such a scale.
+    ShiftedNearTies,
     /// Zeros of both signs.
     Zeros,
     /// Subnormals of the element type, for f32 scales below the floor of 2⁻¹⁰⁰.
@@ -63,6 +67,9 @@ pub(super) enum Pattern {
 impl Pattern {
     /// For what has a scale a row: a row's specials stay its own.
     pub(super) const ROWS: [Pattern; 4] = [Pattern::Mixed, Pattern::Normal, Pattern::Ties, Pattern::NearTies];
+    /// For what has a zero point a row too.
+    pub(super) const SHIFTED_ROWS: [Pattern; 4] =
+        [Pattern::Mixed, Pattern::Normal, Pattern::ShiftedTies, Pattern::ShiftedNearTies];
     /// Each kind by itself.
     pub(super) const SINGLE: [Pattern; 8] = [
         Pattern::Normal,
@@ -105,6 +112,23 @@ pub(super) fn matrix<T: Float>(random: &mut Random, pattern: Pattern, rows: u64,
                 }));
                 put(&mut values[start..], random, |random| T::narrow(random.sign() * absmax));
             }
+            Pattern::ShiftedTies => {
+                // 255 steps, `below` of them on the side of negative numbers: every half step is exact in every type.
+                let (s, below) = (random.power(-7, 3), random.below(256) as f32);
+                values.extend((0..cols).map(|_| T::narrow((random.below(255) as f32 + 0.5 - below) * s)));
+                put_ends(&mut values[start..], [-below * s, (255.0 - below) * s].map(T::narrow));
+            }
+            Pattern::ShiftedNearTies => {
+                let range = T::narrow((1.5 + 0.49 * random.unit()) * random.power(-6, 6)).widen();
+                let below = T::narrow(range * random.below(5) as f32 / 4.0).widen();
+                let ends = [-below, range - below].map(T::narrow);
+                let s = (ends[1].widen() - ends[0].widen()) / 255.0;
+                values.extend((0..cols).map(|_| {
+                    let tie = T::narrow((random.below(255) as f32 + 0.5) * s - below).widen();
+                    T::narrow(beside::<T>(tie, random).clamp(ends[0].widen(), ends[1].widen()))
+                }));
+                put_ends(&mut values[start..], ends);
+            }
             Pattern::Zeros => values.extend((0..cols).map(|_| T::narrow(0.0 * random.sign()))),
             Pattern::Tiny => values.extend((0..cols).map(|_| T::narrow(random.unit() * tiny(T::DTYPE)))),
             Pattern::Huge => values.extend((0..cols).map(|_| T::narrow(random.sign() * huge(T::DTYPE)))),
@@ -129,6 +153,16 @@ fn put<T>(row: &mut [T], random: &mut Random, value: impl FnOnce(&mut Random) ->
     if !row.is_empty() {
         let index = random.below(row.len() as u64) as usize;
         row[index] = value(random);
+    }
+}
+
+/// Overwrites the first and the last element.
+fn put_ends<T: Copy>(row: &mut [T], ends: [T; 2]) {
+    if let Some(first) = row.first_mut() {
+        *first = ends[0];
+    }
+    if let Some(last) = row.last_mut() {
+        *last = ends[1];
     }
 }
 
@@ -204,6 +238,18 @@ mod tests {
             let row: Vec<f32> = matrix::<bf16>(&mut random, Pattern::Ties, 1, 50).iter().map(|v| v.to_f32()).collect();
             let s = row.iter().fold(0.0, |m: f32, v| m.max(v.abs())) / 127.0;
             assert_eq!(row.iter().filter(|v| (*v / s).fract().abs() == 0.5).count(), 49);
+        }
+    }
+
+    #[test]
+    fn shifted_ties_are_ties_of_the_range() {
+        let mut random = Random::new(4);
+        for _ in 0..20 {
+            let row: Vec<f32> =
+                matrix::<f16>(&mut random, Pattern::ShiftedTies, 1, 50).iter().map(|v| v.to_f32()).collect();
+            let (lo, hi) = row.iter().fold((0f32, 0f32), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+            let s = (hi - lo) / 255.0;
+            assert_eq!(row.iter().filter(|v| (*v / s).fract().abs() == 0.5).count(), 48, "{lo} to {hi}");
         }
     }
 

@@ -29,6 +29,7 @@ pub fn expected(layer: &Layer, scheme: Scheme, out: Dtype) -> Result<Expected> {
     let by = match scheme {
         Scheme::Token => oracle::Scheme::Token,
         Scheme::Tensor => oracle::Scheme::Tensor,
+        Scheme::Asym => oracle::Scheme::Asym,
         Scheme::Static => oracle::Scheme::Static(Calibration::of(layer, scheme)?.static_scale()?),
         Scheme::Running(by) => {
             let begun = Calibration::given(layer, scheme)?;
@@ -57,9 +58,13 @@ impl Expected {
             ("tensor_absmax", _) => {
                 got.partial_absmax.iter().flatten().map(|v| v.to_bits()).max() == Some(self.absmax.to_bits())
             }
+            ("row_sums", _) => got.w_sums.as_ref() == want.zero_points.as_ref().map(|zero| &zero.w_sums),
             ("gemm", "acc") => got.acc == want.acc,
             (_, "y") => got.y.bits() == self.y.bits(),
-            _ => got.q_x == want.q_x && same(&got.s_x, &want.s_x),
+            _ => {
+                let zp_x = want.zero_points.as_ref().map(|zero| &zero.zp_x);
+                got.q_x == want.q_x && same(&got.s_x, &want.s_x) && got.zp_x.as_ref() == zp_x
+            }
         }
     }
 }

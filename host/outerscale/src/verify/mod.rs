@@ -9,6 +9,7 @@ mod data;
 pub mod layer;
 mod outliers;
 mod product;
+mod product_asym;
 mod quantizers;
 mod reductions;
 mod smoothing;
@@ -16,8 +17,9 @@ mod smoothing;
 pub use check::Check;
 pub(crate) use outliers::{outlier_columns, outlier_list, quantize_outliers};
 pub(crate) use product::gemm;
-pub(crate) use quantizers::{pack_rows, quantize_static, quantize_tensor, quantize_token};
-pub(crate) use reductions::{column_absmax, row_absmax, running_scale, tensor_absmax};
+pub(crate) use product_asym::gemm_asym;
+pub(crate) use quantizers::{pack_rows, quantize_asym, quantize_static, quantize_tensor, quantize_token};
+pub(crate) use reductions::{column_absmax, row_absmax, row_sums, running_scale, tensor_absmax};
 
 pub(crate) use smoothing::{quantize_smooth_static, quantize_smooth_token};
 

@@ -3,7 +3,7 @@
 use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, Random, layout, matrix};
 use crate::{
-    Bias, Dtype, Layout, Output, OutputElement, PackedCodes, PerChannel, PerTensor, PerToken, QuantizedTokens,
+    Bias, Dtype, Launch, Layout, Output, OutputElement, PackedCodes, PerChannel, PerTensor, PerToken, QuantizedTokens,
     QuantizedWeights, Result, Scales, TokenScale, Weights,
     operands::CodeMatrix,
     ops::{self, Choice, Product},
@@ -12,7 +12,7 @@ use half::{bf16, f16};
 
 /// M, N, K at and beside the edges of every tile and of the padding of K; tiles enough for few blocks to walk, and K
 /// enough for the pipeline to go round.
-const SHAPES: [(u64, u64, u64); 11] = [
+pub(super) const SHAPES: [(u64, u64, u64); 11] = [
     (0, 5, 7),
     (1, 1, 1),
     (1, 64, 127),
@@ -39,7 +39,7 @@ pub(crate) fn gemm(check: &mut Check<'_>) -> Result<()> {
 }
 
 /// The oracle's epilogue.
-type Dequant<T> = fn(&[i32], usize, usize, &oracle::Dequant<'_>) -> Vec<T>;
+pub(super) type Dequant<T> = fn(&[i32], usize, usize, &oracle::Dequant<'_>) -> Vec<T>;
 
 fn verify<T: OutputElement>(check: &mut Check<'_>, dequant: Dequant<T>) -> Result<()> {
     for (index, shape) in SHAPES.into_iter().enumerate() {
@@ -56,7 +56,7 @@ fn verify<T: OutputElement>(check: &mut Check<'_>, dequant: Dequant<T>) -> Resul
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Codes {
+pub(super) enum Codes {
     /// All of [-127, 127], and -128 where K allows it.
     Any,
     /// From 120 up, nearly all of one sign: sums far beyond 2²⁴, odd ones among them, which f32 cannot hold.
@@ -70,7 +70,7 @@ struct Case {
     data: Codes,
 }
 
-fn codes(random: &mut Random, data: Codes, count: u64) -> Vec<i8> {
+pub(super) fn codes(random: &mut Random, data: Codes, count: u64) -> Vec<i8> {
     let mut draw = || match data {
         Codes::Any => random.bits() as i8,
         Codes::NearTheEnds => {
@@ -107,12 +107,12 @@ fn given_codes<T: OutputElement>(
         let s_x = [scale(random)];
         let x = QuantizedTokens::from_packed(x, Scales::<PerTensor>::upload(gpu, &s_x)?)?;
         let want = dequant(&acc, m as usize, n as usize, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias });
-        compare(check, (&x, &w, bias), layout(way % LAYOUTS, m, n), &want, &case)
+        compare_gemm(check, (&x, &w, bias), layout(way % LAYOUTS, m, n), &want, &case)
     } else {
         let s_x: Vec<f32> = (0..m).map(|_| scale(random)).collect();
         let x = QuantizedTokens::from_packed(x, Scales::<PerToken>::upload(gpu, &s_x)?)?;
         let want = dequant(&acc, m as usize, n as usize, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias });
-        compare(check, (&x, &w, bias), layout(way % LAYOUTS, m, n), &want, &case)
+        compare_gemm(check, (&x, &w, bias), layout(way % LAYOUTS, m, n), &want, &case)
     }
 }
 
@@ -134,7 +134,7 @@ fn quantized_specials<T: OutputElement>(check: &mut Check<'_>, dequant: Dequant<
     let acc = oracle::gemm_i32(&q_x, &q_w, m as usize, n as usize, k as usize).expect("K is within its limit");
     let by = oracle::Dequant { s_x: &s_x, s_w: &s_w, bias: None };
     let want = dequant(&acc, m as usize, n as usize, &by);
-    compare(
+    compare_gemm(
         check,
         (&x, &w, None),
         Layout::contiguous(m, n),
@@ -143,19 +143,17 @@ fn quantized_specials<T: OutputElement>(check: &mut Check<'_>, dequant: Dequant<
     )
 }
 
-/// Runs the product into a y whose gaps must stay as they are.
-fn compare<T: OutputElement, S: TokenScale>(
+/// Launches a product into a y whose gaps must stay as they are; K for the message.
+pub(super) fn compare<T: OutputElement>(
     check: &mut Check<'_>,
-    (x, w, bias): (&QuantizedTokens<S>, &QuantizedWeights<PerChannel>, Option<&[f32]>),
-    at: Layout,
+    (at, k): (Layout, u64),
     want: &[T],
     case: &str,
+    product: impl FnOnce(&mut Output<T>, Choice<'_>) -> Result<Launch>,
 ) -> Result<()> {
-    let bias = bias.map(|bias| Bias::upload(check.gpu, bias)).transpose()?;
     let mut y = Output::<T>::filled(check.gpu, at, UNTOUCHED)?;
-    ops::gemm(check.gpu, Product { x, w, bias: bias.as_ref() }, &mut y, check.choice())?;
+    product(&mut y, check.choice())?;
     let Layout { rows, cols, row_stride, offset } = at;
-    let k = x.cols();
     let case = format!("{case}, M {rows}, N {cols}, K {k}, row stride of y {row_stride}, offset {offset}");
     let span = y.download_span()?;
     let untouched = u32::from_ne_bytes([UNTOUCHED; 4]) >> (32 - 8 * size_of::<T>());
@@ -169,6 +167,21 @@ fn compare<T: OutputElement, S: TokenScale>(
     let none = vec![0; written.len()];
     check.same(Results { name: "gaps of y written", cols: row_stride as usize, case: &case }, &written, &none);
     Ok(())
+}
+
+/// Runs [`ops::gemm`] into y.
+fn compare_gemm<T: OutputElement, S: TokenScale>(
+    check: &mut Check<'_>,
+    (x, w, bias): (&QuantizedTokens<S>, &QuantizedWeights<PerChannel>, Option<&[f32]>),
+    at: Layout,
+    want: &[T],
+    case: &str,
+) -> Result<()> {
+    let gpu = check.gpu;
+    let bias = bias.map(|bias| Bias::upload(gpu, bias)).transpose()?;
+    compare(check, (at, x.cols()), want, case, |y, choice| {
+        ops::gemm(gpu, Product { x, w, bias: bias.as_ref() }, y, choice)
+    })
 }
 
 #[cfg(test)]

@@ -77,6 +77,32 @@ fn quantize_token_of<T: Float>(check: &mut Check<'_>) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn quantize_asym(check: &mut Check<'_>) -> Result<()> {
+    by_dtype!(check, quantize_asym_of)
+}
+
+fn quantize_asym_of<T: Float>(check: &mut Check<'_>) -> Result<()> {
+    for (index, (rows, cols)) in SHAPES.into_iter().enumerate() {
+        for (way, pattern) in Pattern::SHIFTED_ROWS.into_iter().enumerate() {
+            let at = layout((index + way) as u64, rows, cols);
+            let case = describe(pattern, &at);
+            let x = matrix::<T>(&mut check.next_case(), pattern, rows, cols);
+            let operand = Activations::upload(check.gpu, &x, at)?;
+            let (q, _) = ops::quantize_asym(check.gpu, &operand, check.choice())?;
+            let wide: Vec<f32> = x.iter().map(|v| v.widen()).collect();
+            let want = oracle::quantize_asym(&wide, rows as usize, cols as usize);
+            check.same(results("scales", 1, &case), &q.scales().download()?, &want.scales);
+            check.same(results("zero points", 1, &case), &q.zero_points().download()?, &want.zero_points);
+            let codes = padded(&want.codes, rows, cols);
+            check.same(results("codes", padded_row_bytes(cols), &case), &q.download_padded()?, &codes);
+            if check.found() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Shapes for one scale a tensor: one row, ragged, several blocks.
 pub(super) const TENSORS: [(u64, u64); 6] = [(0, 5), (1, 1), (3, 129), (33, 384), (5, 2049), (70, 1000)];
 

@@ -4,7 +4,9 @@ use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, describe, layout, matrix};
 use super::quantizers::{SHAPES, by_dtype};
 use crate::{
-    Activations, ColumnAbsmax, DeviceVector, Float, Layout, PartialAbsmax, Result, RunningState,
+    Activations, ColumnAbsmax, DeviceVector, Float, Layout, PackedCodes, PartialAbsmax, PerTensor, QuantizedWeights,
+    Result, RunningState, Scales,
+    operands::CodeMatrix,
     ops::{self, Window},
 };
 use contract::grid;
@@ -151,6 +153,27 @@ pub(crate) fn running_scale(check: &mut Check<'_>) -> Result<()> {
                 if check.found() {
                     return Ok(());
                 }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn row_sums(check: &mut Check<'_>) -> Result<()> {
+    for (rows, cols) in SHAPES {
+        // Any codes, and the ones whose sums are the largest.
+        for ends in [false, true] {
+            let mut random = check.next_case();
+            let codes: Vec<i8> = (0..rows * cols).map(|_| if ends { i8::MIN } else { random.bits() as i8 }).collect();
+            let packed = PackedCodes(CodeMatrix::upload(check.gpu, &codes, rows, cols, 128)?);
+            let scales = Scales::<PerTensor>::upload(check.gpu, &[1.0])?;
+            let w = QuantizedWeights::from_packed(packed, scales)?;
+            let got = ops::row_sums(check.gpu, &w, check.choice())?.0.download()?;
+            let want = oracle::row_sums(&codes, rows as usize, cols as usize);
+            let case = format!("{} codes [{rows}, {cols}]", if ends { "smallest" } else { "random" });
+            check.same(Results { name: "sums", cols: 1, case: &case }, &got, &want);
+            if check.found() {
+                return Ok(());
             }
         }
     }

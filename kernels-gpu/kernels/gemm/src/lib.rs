@@ -10,6 +10,7 @@
 
 mod epilogue;
 pub mod gemm;
+pub mod gemm_asym;
 mod main_loop;
 mod output;
 mod tile_loader;

@@ -1,7 +1,7 @@
 //! Codes: how a number becomes one, and how they are stored.
 
 use contract::args::Codes;
-use cuda_std::cvt::{cvt_rni_sat_s8_f32, pack_s8x4};
+use cuda_std::cvt::{cvt_rni_s32_f32, cvt_rni_sat_s8_f32, pack_s8x4, pack_sat_s8x4};
 use cuda_std::math::{fma_rn_f32, max_f32, min_f32, rcp_rn_f32};
 use cuda_std::memory::{st_global_b8, st_global_b32, st_global_v2_b32, st_global_v4_b32};
 use rows::{Edge, Element, Float, Row, Window};
@@ -17,6 +17,11 @@ impl Divisor {
     #[inline(always)]
     pub(crate) fn new(scale: f32) -> Self {
         Self { scale, reciprocal: rcp_rn_f32(scale) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn scale(self) -> f32 {
+        self.scale
     }
 
     /// The code of x when the scale was made from it and others: then |x / scale| rounds to 127 at most, and no
@@ -46,6 +51,14 @@ impl Divisor {
         let nearest = fma_rn_f32(self.scale, 127.5, -half_ulp);
         let below = fma_rn_f32(self.scale, 127.5, -nearest) > half_ulp;
         f32::from_bits(nearest.to_bits() + below as u32)
+    }
+
+    /// The codes of a window of numbers that the scale was made from, shifted by a zero point and saturated: their
+    /// quotients are up to 255.
+    #[inline(always)]
+    pub(crate) fn codes_shifted<T: Float>(self, window: Window, zero_point: i32) -> Window {
+        let code = |x| cvt_rni_s32_f32(self.refine(x, x * self.reciprocal)).wrapping_add(zero_point);
+        pack_words::<T>(|i| T::widen(window, i), |quad| pack_sat_s8x4(quad.map(code)))
     }
 
     /// The quotient, from an estimate of it.
@@ -80,15 +93,22 @@ impl Divisor {
     }
 }
 
+/// A window of codes, each made of one number.
 #[inline(always)]
 fn pack_window<T: Float>(value: impl Fn(u32) -> f32, code: impl Fn(f32) -> i32) -> Window {
+    pack_words::<T>(value, |quad| pack_s8x4(quad.map(&code)))
+}
+
+/// A window of codes, four at a time made of four numbers.
+#[inline(always)]
+fn pack_words<T: Float>(value: impl Fn(u32) -> f32, codes: impl Fn([f32; 4]) -> u32) -> Window {
     let mut words = [0; 4];
     for word in 0..Row::<T>::WINDOW / 4 {
-        let mut codes = [0; 4];
+        let mut quad = [0.0; 4];
         for i in 0..4 {
-            codes[i as usize] = code(value(4 * word + i));
+            quad[i as usize] = value(4 * word + i);
         }
-        words[word as usize] = pack_s8x4(codes);
+        words[word as usize] = codes(quad);
     }
     words
 }

@@ -11,6 +11,7 @@
 mod code;
 mod encode_rows;
 pub mod pack_rows;
+pub mod quantize_asym;
 pub mod quantize_outliers;
 mod quantize_rows;
 pub mod quantize_smooth_static;

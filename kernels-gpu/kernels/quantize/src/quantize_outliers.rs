@@ -18,7 +18,7 @@ use rows::{Bf16, Block, F16, Float, Group, Row, Warp, Window};
 
 use crate::code::Divisor;
 use crate::quantize_block_maxima;
-use crate::quantize_rows::{held_by_block, held_by_warp, quantize_rows};
+use crate::quantize_rows::{Symmetric, held_by_block, held_by_warp, quantize_rows};
 use crate::transform::{Columns, Plain, Transform};
 
 /// x with zeros in the outlier columns: neither a maximum nor a sum then knows of them.
@@ -89,8 +89,11 @@ impl<T: Float> Transform<T> for WithoutOutliers {
 /// `args` describes live memory that keeps to the file's contract; all threads of the group call it together.
 #[inline(always)]
 unsafe fn quantize_outliers<T: Float, G: Group, const HELD: usize>(args: &QuantizeOutliersArgs, group: G) {
+    let (rows, transform) = (&args.rows, WithoutOutliers { mask: args.mask });
     // SAFETY: the caller's.
-    unsafe { quantize_rows::<T, _, G, HELD>(&args.rows, WithoutOutliers { mask: args.mask }, group) }
+    unsafe {
+        quantize_rows::<T, _, _, G, HELD>((&rows.x, &rows.q), transform, Symmetric { scales: rows.scales }, group)
+    }
 }
 
 /// The entries for one type of element, `blocks` to a multiprocessor: as many as leave registers for the windows that

@@ -15,7 +15,7 @@ use cuda_std::kernel;
 use rows::{Bf16, Block, F16, Float, Group, Warp};
 
 use crate::quantize_block_maxima;
-use crate::quantize_rows::{held_by_block, held_by_warp, quantize_rows};
+use crate::quantize_rows::{Symmetric, held_by_block, held_by_warp, quantize_rows};
 use crate::smoothed::Smoothed;
 
 /// Quantizes the group's rows, divided.
@@ -24,8 +24,11 @@ use crate::smoothed::Smoothed;
 /// `args` describes live memory that keeps to the file's contract; all threads of the group call it together.
 #[inline(always)]
 unsafe fn quantize_smooth_token<T: Float, G: Group, const HELD: usize>(args: &QuantizeSmoothTokenArgs, group: G) {
+    let (token, transform) = (&args.token, Smoothed { factors: args.factors });
     // SAFETY: the caller's.
-    unsafe { quantize_rows::<T, Smoothed, G, HELD>(&args.token, Smoothed { factors: args.factors }, group) }
+    unsafe {
+        quantize_rows::<T, _, _, G, HELD>((&token.x, &token.q), transform, Symmetric { scales: token.scales }, group)
+    }
 }
 
 /// The entries for one type of element: two blocks to a multiprocessor, as a thread holds its windows in f32. Counts

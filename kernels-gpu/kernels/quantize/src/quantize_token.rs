@@ -17,7 +17,7 @@ use cuda_std::kernel;
 use rows::{Bf16, Block, F16, Float, Group, Warp};
 
 use crate::quantize_block_maxima;
-use crate::quantize_rows::{held_by_block, held_by_warp, quantize_rows};
+use crate::quantize_rows::{Symmetric, held_by_block, held_by_warp, quantize_rows};
 use crate::transform::Plain;
 
 /// Quantizes the group's rows as they are.
@@ -27,7 +27,7 @@ use crate::transform::Plain;
 #[inline(always)]
 unsafe fn quantize_token<T: Float, G: Group, const HELD: usize>(args: &QuantizeTokenArgs, group: G) {
     // SAFETY: the caller's.
-    unsafe { quantize_rows::<T, Plain, G, HELD>(args, Plain, group) }
+    unsafe { quantize_rows::<T, _, _, G, HELD>((&args.x, &args.q), Plain, Symmetric { scales: args.scales }, group) }
 }
 
 /// The entries for one type of element, `blocks` to a multiprocessor: as many as leave registers for the windows that

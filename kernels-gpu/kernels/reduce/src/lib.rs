@@ -1,5 +1,5 @@
-//! Device module: reduce. The absmax of rows, of columns and of a whole matrix, a NaN kept, and the scale that the
-//! maxima of batches make as they run (NUMERICS.md).
+//! Device module: reduce. The absmax of rows, of columns and of a whole matrix, a NaN kept; the scale that the maxima
+//! of batches make as they run; the sums of rows of codes (NUMERICS.md).
 //!
 //! One file an op; what they have in common:
 //! - T is f32, f16 or bf16. x `[rows, cols]` has any row stride and is aligned to one element; its rows are read with
@@ -11,6 +11,7 @@ pub mod column_absmax;
 pub mod outlier_columns;
 pub mod outlier_list;
 pub mod row_absmax;
+pub mod row_sums;
 pub mod running_scale;
 mod share;
 pub mod tensor_absmax;

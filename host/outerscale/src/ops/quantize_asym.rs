@@ -1,0 +1,65 @@
+//! Codes with one scale and one zero point a token, the reduction fused.
+
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem, Variant, check_cols};
+use crate::operands::CodeMatrix;
+use crate::{
+    Activations, AsymmetricTokens, DeviceVector, Dtype, Float, Gpu, Launch, Result, Scales, ZeroPoints,
+    gpu::LaunchRequest, ptx::Module,
+};
+use contract::{args::QuantizeAsymArgs, grid};
+
+const WARP: Variant = Variant {
+    name: "warp",
+    stem: "quantize_asym_warp",
+    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
+    block: grid::THREADS,
+    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
+    shared_bytes: 0,
+};
+
+pub(crate) const QUANTIZE_ASYM: Table = Table {
+    op: "quantize_asym",
+    module: Module::Quantize,
+    variants: &[
+        WARP,
+        Variant { name: "block", stem: "quantize_asym_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
+    ],
+    preferences: &[
+        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
+        Preference { variant: "block", when: always, why: "long rows: one block each" },
+    ],
+};
+
+/// x [tokens, K] → codes int8 [tokens, K], one scale and one zero point a token.
+///
+/// # Errors
+/// `x` where K is 0 or over the limit of a symmetric product (that of the product with zero points is lower, and
+/// checked there); a variant that cannot be used; a CUDA error.
+pub fn quantize_asym<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    choice: Choice<'_>,
+) -> Result<(AsymmetricTokens, Launch)> {
+    check_cols("quantize_asym", "x", x.cols())?;
+    let problem = Problem::new(gpu, x.rows(), 1, x.cols());
+    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 128)?;
+    let scales = Scales::for_rows(gpu, x.rows())?;
+    let zero_points = ZeroPoints(DeviceVector::uninitialized(gpu, x.rows())?);
+    let args = QuantizeAsymArgs {
+        x: x.0.as_arg(),
+        q: codes.as_arg(),
+        scales: scales.as_arg().ptr,
+        zero_points: zero_points.0.memory.ptr(),
+    };
+    let request = LaunchRequest::new(&QUANTIZE_ASYM, problem, T::DTYPE, choice).keep([
+        &x.0.memory,
+        &codes.memory,
+        &scales.values.memory,
+        &zero_points.0.memory,
+    ]);
+    // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, scales and zero
+    // points four bytes a row; all live until the launch has ended (`keep`).
+    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
+    Ok((AsymmetricTokens { codes, scales, zero_points }, launch))
+}
