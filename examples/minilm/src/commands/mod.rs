@@ -3,6 +3,7 @@
 mod capture;
 mod compare;
 mod embed;
+mod rank;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -35,6 +36,8 @@ struct Cli {
 enum Command {
     /// Compare the embeddings of a text with those of float32.
     Compare(compare::Flags),
+    /// Rank the passages of a small retrieval set for each of its queries, and compare with float32.
+    Rank(rank::Flags),
     /// Write the embeddings of a text.
     Embed(embed::Flags),
     /// Write the inputs of linears, as they are in float32, for a text.
@@ -150,6 +153,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let (json, result) = match cli.command {
         Command::Compare(flags) => (flags.model.common.json, compare::run(&flags)),
+        Command::Rank(flags) => (flags.model.common.json, rank::run(&flags)),
         Command::Embed(flags) => (flags.model.common.json, embed::run(&flags)),
         Command::Capture(flags) => (flags.model.common.json, capture::run(&flags)),
     };

@@ -2,6 +2,7 @@
 //! OUTERSCALE_REQUIRE_MODEL=1 it fails.
 
 mod captures;
+mod commands;
 mod goldens;
 mod schemes;
 
