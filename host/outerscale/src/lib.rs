@@ -52,6 +52,7 @@
 use libcuda as _;
 
 pub mod bench;
+pub mod calibration;
 mod element;
 mod error;
 pub mod files;

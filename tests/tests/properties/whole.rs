@@ -5,8 +5,8 @@ use outerscale::{
     Dtype, Element,
     files::Layer,
     host::{HostMatrix, Values},
-    linear::{Scheme, linear},
-    verify::layer::{Expected, expected},
+    linear::{Calibration, SPREAD_LIMIT, Scheme, linear, linear_calibrated},
+    verify::layer::{Expected, expected_calibrated},
 };
 use outerscale_tests::{data::Kind, data::scales, harness::*};
 use proptest::prelude::*;
@@ -37,6 +37,7 @@ proptest! {
         scheme in prop::sample::select(&Scheme::ALL[..]),
         (x_kind, w_kind) in (prop::sample::select(&Kind::ALL[..]), prop::sample::select(&Kind::ALL[..])),
         has_bias: bool,
+        spread in 0.5f64..2.5,
         seed: u64,
     ) {
         let (x, w) = (values(x_type, x_kind, m, k, seed), values(w_type, w_kind, n, k, !seed));
@@ -48,8 +49,9 @@ proptest! {
             calib_absmax: Some(scales(k, seed).iter().map(|s| 100.0 * s).collect()),
             sentence_id: None,
         };
-        let got = linear(gpu(), &layer, scheme, out).unwrap();
-        let Expected { linear: want, y, .. } = expected(&layer, scheme, out).unwrap();
+        let calibration = Calibration { spread: Some(spread), ..Calibration::of(&layer, scheme).unwrap() };
+        let got = linear_calibrated(gpu(), &layer, scheme, Some(&calibration), out).unwrap();
+        let Expected { linear: want, y, .. } = expected_calibrated(&layer, scheme, Some(&calibration), out).unwrap();
         prop_assert_eq!(&got.q_x, &want.q_x);
         prop_assert_eq!(bits(&got.s_x), bits(&want.s_x));
         prop_assert_eq!(&got.q_w, &want.q_w);
@@ -60,8 +62,13 @@ proptest! {
         prop_assert_eq!(got.w_sums.as_ref(), zero.map(|zero| &zero.w_sums));
         prop_assert_eq!(got.y.dtype(), y.dtype());
         prop_assert_eq!(got.y.bits(), y.bits());
+        let given = match scheme {
+            Scheme::Static | Scheme::Running(_) => true,
+            Scheme::Hybrid => spread <= SPREAD_LIMIT,
+            _ => false,
+        };
         let non_finite = x.widen().iter().filter(|v| !v.is_finite()).count() as u64;
-        prop_assert_eq!(got.counts.map(|counts| counts.non_finite), matches!(scheme, Scheme::Static | Scheme::Running(_)).then_some(non_finite));
+        prop_assert_eq!(got.counts.map(|counts| counts.non_finite), given.then_some(non_finite));
     }
 }
 

@@ -6,10 +6,11 @@ use super::{
 };
 use outerscale::{
     Activations, Dtype, Element, Gpu, Int8Matrix, Layout, Result,
+    calibration::Statistics,
     files::Layer,
-    linear::{LinearResult, Reference, Scheme, Step, linear},
+    linear::{Calibration, LinearResult, Reference, Scheme, Step, linear_calibrated},
     ops::{self, Choice},
-    verify::layer::expected,
+    verify::layer::{Expected, expected_calibrated},
 };
 use serde_json::json;
 use std::path::Path;
@@ -33,11 +34,17 @@ pub(crate) fn run(common: &Common) -> Result<Done> {
     let gpu = common.open()?;
     let reference = Reference::of(&layer);
     let progress = Progress::new(common.json);
+    // What the recording says of the channels; of the spread over tokens there are these tokens only.
+    let mut seen = Statistics::new(layer.x.cols as usize);
+    seen.observe(&layer.x.values.widen());
+    let known = layer.calib_absmax.clone().map(Calibration::from_channel_absmax);
+    let calibration = known.map(|known| Calibration { spread: Some(seen.spread(known.absmax())), ..known });
     let (mut lines, mut errors) = (Vec::new(), Vec::new());
     for (index, scheme) in Scheme::ALL.into_iter().enumerate() {
         progress.step(scheme.name(), index, Scheme::ALL.len() + 1);
-        let result = linear(&gpu, &layer, scheme, Dtype::F32)?;
-        lines.extend(compare(&layer, scheme, &result)?);
+        let result = linear_calibrated(&gpu, &layer, scheme, calibration.as_ref(), Dtype::F32)?;
+        let want = expected_calibrated(&layer, scheme, calibration.as_ref(), Dtype::F32)?;
+        lines.extend(compare(scheme, &want, &result));
         errors.push((scheme.name(), reference.distance(&result.y)));
     }
     progress.step("the other kernels", Scheme::ALL.len(), Scheme::ALL.len() + 1);
@@ -91,15 +98,14 @@ pub(crate) fn run(common: &Common) -> Result<Done> {
 }
 
 /// Holds what each step made against the oracle's.
-fn compare(layer: &Layer, scheme: Scheme, got: &LinearResult) -> Result<Vec<Line>> {
-    let want = expected(layer, scheme, Dtype::F32)?;
+fn compare(scheme: Scheme, want: &Expected, got: &LinearResult) -> Vec<Line> {
     let line = |step: &Step| Line {
         scheme: scheme.name(),
         kernel: step.launch.entry.clone(),
         made: step.made,
         equal: want.equals(step, got),
     };
-    Ok(got.steps.iter().map(line).collect())
+    got.steps.iter().map(line).collect()
 }
 
 /// The kernels that no scheme needs for this layer, on its data.

@@ -4,13 +4,14 @@ use super::{
     Common, Done, OutDtypeWord,
     report::{Output, json_number, percent, place, place_json, place_line, table},
     scheme::SchemeFlags,
+    stats::StatsFlags,
 };
 use clap::Args;
 use outerscale::{
     Dtype, Result,
     files::{Layer, OutputFile, Tensor},
     host::Values,
-    linear::{Calibration, LinearResult, Reference, linear},
+    linear::{Calibration, Hybrid, LinearResult, Reference, Scheme, linear_calibrated},
 };
 use safetensors::Dtype as FileDtype;
 use serde_json::json;
@@ -23,6 +24,8 @@ pub(crate) struct Flags {
     file: PathBuf,
     #[command(flatten)]
     scheme: SchemeFlags,
+    #[command(flatten)]
+    stats: StatsFlags,
     /// Write q_x, s_x, q_w, s_w, acc and y to this file, and what else the scheme makes.
     #[arg(long, value_name = "OUT.safetensors")]
     out: Option<PathBuf>,
@@ -36,16 +39,11 @@ pub(crate) struct Flags {
 pub(crate) fn run(flags: &Flags) -> Result<Done> {
     let scheme = flags.scheme.scheme();
     let layer = Layer::read(&flags.file)?;
-    // Both before any work: a scale that the file cannot give, and an output that cannot be written.
-    let scale = |known: Option<Calibration>| known.map(|known| known.static_scale()).transpose();
-    Calibration::given(&layer, scheme).and_then(scale).map_err(|e| outerscale::Error::Input {
-        file: flags.file.clone(),
-        tensor: Some("calib_absmax".to_owned()),
-        rule: rule_of(&e),
-    })?;
+    // Both before any work: a calibration that cannot be had, and an output that cannot be written.
+    let calibration = calibration(flags, &layer, scheme)?;
     let file = flags.out.as_ref().map(|out| OutputFile::create(out, Some(&flags.file))).transpose()?;
     let gpu = flags.common.open()?;
-    let result = linear(&gpu, &layer, scheme, Dtype::from(flags.out_dtype))?;
+    let result = linear_calibrated(&gpu, &layer, scheme, calibration.as_ref(), Dtype::from(flags.out_dtype))?;
     let tensors = tensors(&layer, &result);
     if let Some(file) = file {
         file.finish(&tensors)?;
@@ -60,6 +58,10 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         .iter()
         .map(|step| vec![step.launch.entry.clone(), step.made.to_owned(), place(&gpu), step.launch.why.to_owned()]);
     text += &table(&["kernel", "made", "ran on", "variant chosen for"], &[], rows);
+    let hybrid = calibration.as_ref().filter(|_| scheme == Scheme::Hybrid).and_then(|known| Hybrid::choose(known).ok());
+    if let Some(hybrid) = &hybrid {
+        _ = write!(text, "\nthe layer is quantized {hybrid}");
+    }
     _ = write!(text, "\n{error}");
     if let Some(counts) = result.counts {
         if counts.saturated > 0 {
@@ -82,6 +84,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         "place": place_json(&gpu),
         "file": flags.file.display().to_string(),
         "scheme": scheme.name(),
+        "hybrid": hybrid.map(|hybrid| json!({"chose": hybrid.kind(), "spread": json_number(hybrid.spread)})),
         "out_dtype": result.y.dtype().name(),
         "tokens": m, "n": n, "k": k,
         "kernels": kernels,
@@ -94,6 +97,23 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         "out": flags.out.as_ref().map(|out| out.display().to_string()),
     });
     Ok(Done { output: Output { text, json }, right: true })
+}
+
+/// What calibration knows: by the statistics that were given, else by the layer's own file.
+fn calibration(flags: &Flags, layer: &Layer, scheme: Scheme) -> Result<Option<Calibration>> {
+    let name = flags.file.file_stem().unwrap_or_default().to_string_lossy();
+    if let Some(calibration) = flags.stats.calibration(&name, layer.x.cols, scheme)? {
+        return Ok(Some(calibration));
+    }
+    let checked = |known: Option<Calibration>| match known {
+        Some(known) => known.check(scheme).map(|()| Some(known)),
+        None => Ok(None),
+    };
+    Calibration::given(layer, scheme).and_then(checked).map_err(|e| outerscale::Error::Input {
+        file: flags.file.clone(),
+        tensor: Some("calib_absmax".to_owned()),
+        rule: rule_of(&e),
+    })
 }
 
 /// The rule alone: the file and the tensor are named anew.

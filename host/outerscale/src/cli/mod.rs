@@ -1,6 +1,7 @@
 //! The command line: one table of commands and flags, and what they end with.
 
 mod bench;
+mod calibrate;
 mod demo;
 mod devices;
 mod inspect;
@@ -10,7 +11,7 @@ mod verify;
 use clap::{Parser, Subcommand, ValueEnum};
 use outerscale::{
     Dtype,
-    program::{self, Common, Done, end, report, scheme},
+    program::{self, Common, Done, end, report, scheme, stats},
     verify::Options,
 };
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Command {
     },
     /// Run the layer of a safetensors file: x [.., K], w [N, K], optional bias [N] and calib_absmax [K].
     Linear(linear::Flags),
+    /// Keep what linears' inputs are like, and say what each rule for a static scale makes of it.
+    Calibrate(calibrate::Flags),
     /// Hold every kernel variant against the oracle, bit for bit.
     Verify {
         /// Only kernels whose name holds this; an op's name selects the op.
@@ -94,6 +97,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let (json, result) = match cli.command {
         Command::Demo { common } => (common.json, demo::run(&common)),
+        Command::Calibrate(flags) => (flags.common.json, calibrate::run(&flags)),
         Command::Linear(flags) => (flags.common.json, linear::run(&flags)),
         Command::Verify { only, seed, schedules, common } => {
             (common.json, verify::run(Options { only, seed, schedules: schedules.into() }, &common))

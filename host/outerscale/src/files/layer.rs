@@ -1,15 +1,13 @@
 //! Reading a layer: x, w and what belongs to them, every rule checked and named.
 
+use super::{header_rule, open, sentences};
 use crate::{
     Dtype, Error, Result,
     host::{HostMatrix, Values},
 };
 use contract::limits::MAX_K;
-use safetensors::{
-    SafeTensors,
-    tensor::{SafeTensorError, TensorView},
-};
-use std::{fs::File, path::Path};
+use safetensors::{SafeTensors, tensor::TensorView};
+use std::path::Path;
 
 /// A linear layer and the tokens that go through it: y = x · wᵀ + bias.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,15 +31,7 @@ impl Layer {
     /// # Errors
     /// [`Error::Input`], which names the file, the tensor and the rule.
     pub fn read(file: &Path) -> Result<Layer> {
-        let refuse = |rule: String| Error::input(file, None, rule);
-        let metadata = std::fs::metadata(file).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-        if !metadata.is_file() {
-            return Err(refuse("is no regular file; give a safetensors file".to_owned()));
-        }
-        let open = File::open(file).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-        // SAFETY: the map is read only here. Another process that shortens the file meanwhile would end this one
-        // with SIGBUS, as for every program that maps files; there is no shared state for it to corrupt.
-        let map = unsafe { memmap2::Mmap::map(&open) }.map_err(|e| refuse(format!("cannot be mapped: {e}")))?;
+        let map = open(file)?;
         Layer::parse(file, &map)
     }
 
@@ -83,7 +73,7 @@ impl Layer {
             w: matrix("w", &w, n)?,
             bias: reader.vector("bias", n, "N")?,
             calib_absmax,
-            sentence_id: reader.sentences(rows)?,
+            sentence_id: sentences(file, &reader.tensors, rows)?,
         })
     }
 
@@ -128,21 +118,6 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| self.error(name, format!("must be F32, F16 or BF16, is {}", view.dtype())))
     }
 
-    /// The sentence of each token, where the file has them.
-    fn sentences(&self, rows: usize) -> Result<Option<Vec<i32>>> {
-        let Some(view) = self.optional("sentence_id") else { return Ok(None) };
-        if view.dtype() != safetensors::Dtype::I32 || view.shape().iter().product::<usize>() != rows {
-            let rule = format!("must be I32, one for each of {rows} tokens, is {} {:?}", view.dtype(), view.shape());
-            return Err(self.error("sentence_id", rule));
-        }
-        let ids: Vec<i32> = view.data().as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect();
-        let mut seen = std::collections::HashSet::new();
-        if let Some(torn) = ids.chunk_by(|a, b| a == b).find(|run| !seen.insert(run[0])) {
-            return Err(self.error("sentence_id", format!("sentence {} is in more than one piece", torn[0])));
-        }
-        Ok(Some(ids))
-    }
-
     /// A vector of the given length, where the file has it.
     fn vector(&self, name: &str, len: usize, letter: &str) -> Result<Option<Vec<f32>>> {
         let Some(view) = self.optional(name) else { return Ok(None) };
@@ -150,25 +125,6 @@ impl<'a> Reader<'a> {
             return Err(self.error(name, format!("must be [{letter}] = [{len}], is {:?}", view.shape())));
         }
         self.values(name, &view).map(|values| Some(values.widen()))
-    }
-}
-
-/// What is wrong with a file as a whole, in words of its reader.
-fn header_rule(error: &SafeTensorError) -> String {
-    let detail = error.to_string();
-    let detail = detail.lines().next().unwrap_or_default();
-    match error {
-        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => {
-            format!("is no safetensors file, or truncated: {detail}")
-        }
-        SafeTensorError::MetadataIncompleteBuffer => {
-            format!("is truncated, or its header lies about its length: {detail}")
-        }
-        SafeTensorError::InvalidOffset(_)
-        | SafeTensorError::TensorInvalidInfo
-        | SafeTensorError::ValidationOverflow
-        | SafeTensorError::InvalidTensorView(..) => format!("has a header that lies about its tensors: {detail}"),
-        _ => format!("is no safetensors file: {detail}"),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod layer;
 mod output;
+mod read;
 
 pub use layer::Layer;
 pub use output::{OutputFile, Tensor};
+pub(crate) use read::{header_rule, open, sentences};

@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 use std::{
+    collections::HashMap,
     fs::Permissions,
     io::Write,
     os::unix::fs::PermissionsExt,
@@ -63,6 +64,14 @@ impl OutputFile {
     /// # Errors
     /// [`Error::Output`]; nothing is left behind then.
     pub fn finish(self, tensors: &[Tensor]) -> Result<()> {
+        self.finish_as(tensors, None)
+    }
+
+    /// As [`OutputFile::finish`], with the name of the file's format in the header's metadata.
+    ///
+    /// # Errors
+    /// As [`OutputFile::finish`].
+    pub fn finish_as(self, tensors: &[Tensor], format: Option<&str>) -> Result<()> {
         let refuse =
             |reason: String| Error::Output { file: self.path.clone(), rule: format!("cannot be written: {reason}") };
         let views = tensors
@@ -70,7 +79,9 @@ impl OutputFile {
             .map(|t| TensorView::new(t.dtype, t.shape.clone(), &t.data).map(|view| (&t.name, view)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|e| refuse(e.to_string()))?;
-        let bytes = safetensors::serialize(views, None).map_err(|e| refuse(e.to_string()))?;
+        // One entry: several would be written in any order.
+        let metadata = format.map(|format| HashMap::from([("format".to_owned(), format.to_owned())]));
+        let bytes = safetensors::serialize(views, metadata).map_err(|e| refuse(e.to_string()))?;
         let mut temporary = temporary(&self.path).map_err(|e| refuse(io_reason(&e)))?;
         temporary.write_all(&bytes).map_err(|e| refuse(io_reason(&e)))?;
         temporary.as_file().sync_all().map_err(|e| refuse(io_reason(&e)))?;

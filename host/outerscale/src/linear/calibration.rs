@@ -1,6 +1,6 @@
 //! What was learnt of a layer's input before it runs.
 
-use super::Scheme;
+use super::{Hybrid, Scheme};
 use crate::{Error, Result, files::Layer, operands::check_scale};
 use contract::limits::CODE_MAX;
 
@@ -11,12 +11,15 @@ pub struct Calibration {
     pub channel_absmax: Vec<f32>,
     /// The absmax that a static scale is made of, where an observer chose another than the largest of all.
     pub tensor_absmax: Option<f32>,
+    /// By how much the noise of one static scale exceeds that of a scale a token
+    /// ([`Statistics::spread`](crate::calibration::Statistics::spread)), where that is known.
+    pub spread: Option<f64>,
 }
 
 impl Calibration {
     /// From the largest |x| of each input channel.
     pub fn from_channel_absmax(channel_absmax: Vec<f32>) -> Self {
-        Calibration { channel_absmax, tensor_absmax: None }
+        Calibration { channel_absmax, tensor_absmax: None, spread: None }
     }
 
     /// What a layer's file knows, `calib_absmax`, for a scheme that cannot do without.
@@ -41,6 +44,18 @@ impl Calibration {
         }
     }
 
+    /// Whether a scheme can do with it.
+    ///
+    /// # Errors
+    /// `calib_absmax` where it has no scale, or no spread, for a scheme that needs one.
+    pub fn check(&self, scheme: Scheme) -> Result<()> {
+        match scheme {
+            Scheme::Token | Scheme::Tensor | Scheme::Asym => Ok(()),
+            Scheme::Static | Scheme::Running(_) => self.static_scale().map(drop),
+            Scheme::Hybrid => self.check(Hybrid::choose(self)?.scheme),
+        }
+    }
+
     /// The absmax that one scale for all tokens is made of.
     pub fn absmax(&self) -> f32 {
         self.tensor_absmax.unwrap_or_else(|| self.channel_absmax.iter().copied().fold(0.0, f32::max))
@@ -60,6 +75,6 @@ impl Calibration {
 }
 
 /// A calibrated scheme without calibration.
-pub(super) fn missing(scheme: Scheme) -> Error {
+pub(crate) fn missing(scheme: Scheme) -> Error {
     Error::argument(scheme.name(), "calib_absmax", "is missing; add it to the file or take w8a8-token")
 }

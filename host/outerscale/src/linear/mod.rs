@@ -6,6 +6,7 @@
 
 mod asym;
 mod calibration;
+mod hybrid;
 mod quantized;
 mod reference;
 mod running;
@@ -13,6 +14,8 @@ mod scheme;
 mod tokens;
 
 pub use calibration::Calibration;
+pub(crate) use calibration::missing;
+pub use hybrid::{Hybrid, SPREAD_LIMIT};
 pub use quantized::QuantizedLinear;
 pub use reference::{Distance, Reference};
 pub use scheme::Scheme;
@@ -66,11 +69,24 @@ pub struct LinearResult {
 /// `out` (f32, f16 or bf16).
 ///
 /// # Errors
-/// Those of [`QuantizedLinear`]'s methods, calibration being the layer's `calib_absmax`; `out` where it is no
-/// floating-point type.
+/// As [`linear_calibrated`], calibration being the layer's `calib_absmax`.
 pub fn linear(gpu: &Gpu, layer: &Layer, scheme: Scheme, out: Dtype) -> Result<LinearResult> {
     let calibration = Calibration::given(layer, scheme)?;
-    let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration.as_ref())?;
+    linear_calibrated(gpu, layer, scheme, calibration.as_ref(), out)
+}
+
+/// As [`linear()`], with a calibration from elsewhere.
+///
+/// # Errors
+/// Those of [`QuantizedLinear`]'s methods; `out` where it is no floating-point type.
+pub fn linear_calibrated(
+    gpu: &Gpu,
+    layer: &Layer,
+    scheme: Scheme,
+    calibration: Option<&Calibration>,
+    out: Dtype,
+) -> Result<LinearResult> {
+    let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration)?;
     run(gpu, &ready, layer, out)
 }
 

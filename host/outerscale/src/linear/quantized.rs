@@ -1,6 +1,6 @@
 //! A layer whose weights are codes: prepared once, run on any number of batches.
 
-use super::{Calibration, Scheme, Step, TokenCodes, Tokens, asym::Asym, calibration::missing, running::Running};
+use super::{Calibration, Hybrid, Scheme, Step, TokenCodes, Tokens, asym::Asym, missing, running::Running};
 use crate::{
     Activations, Bias, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement, PerChannel, PerTensor,
     QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights,
@@ -15,6 +15,13 @@ enum Method {
     Static { scale: Scales<PerTensor> },
     Running(Running),
     Asym(Asym),
+}
+
+impl Method {
+    /// One scale, from calibration.
+    fn fixed(gpu: &Gpu, calibration: &Calibration) -> Result<Self> {
+        Ok(Method::Static { scale: Scales::upload(gpu, &[calibration.static_scale()?])? })
+    }
 }
 
 /// A linear layer on the device: weights as codes [N, K], bias, and what its scheme needs.
@@ -50,7 +57,11 @@ impl QuantizedLinear {
         let method = match scheme {
             Scheme::Token => Method::Token,
             Scheme::Tensor => Method::Tensor,
-            Scheme::Static => Method::Static { scale: Scales::upload(gpu, &[calibrated()?.static_scale()?])? },
+            Scheme::Static => Method::fixed(gpu, calibrated()?)?,
+            Scheme::Hybrid => match Hybrid::choose(calibrated()?)?.scheme {
+                Scheme::Static => Method::fixed(gpu, calibrated()?)?,
+                _ => Method::Token,
+            },
             Scheme::Running(by) => {
                 let begun = calibration.is_some().then(|| calibrated()).transpose()?;
                 Method::Running(Running::new(gpu, by, begun)?)

@@ -17,12 +17,14 @@ pub enum Scheme {
     Running(Window),
     /// One scale and one zero point a token, from the data.
     Asym,
+    /// As [`Scheme::Static`] where the spread that calibration saw allows it, else as [`Scheme::Token`].
+    Hybrid,
 }
 
 impl Scheme {
     /// Every scheme, its parameters the defaults.
-    pub const ALL: [Scheme; 5] =
-        [Scheme::Token, Scheme::Tensor, Scheme::Static, Scheme::Running(Window::DEFAULT), Scheme::Asym];
+    pub const ALL: [Scheme; 6] =
+        [Scheme::Token, Scheme::Tensor, Scheme::Static, Scheme::Running(Window::DEFAULT), Scheme::Asym, Scheme::Hybrid];
 
     /// The word of the command line.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Scheme {
             Scheme::Static => "w8a8-static",
             Scheme::Running(_) => "w8a8-running",
             Scheme::Asym => "w8a8-asym",
+            Scheme::Hybrid => "w8a8-hybrid",
         }
     }
 
@@ -39,7 +42,7 @@ impl Scheme {
     pub const fn is_calibrated(self) -> bool {
         match self {
             Scheme::Token | Scheme::Tensor | Scheme::Running(_) | Scheme::Asym => false,
-            Scheme::Static => true,
+            Scheme::Static | Scheme::Hybrid => true,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod report;
 pub mod scheme;
+pub mod stats;
 
 use crate::{Backend, Error, Gpu, Result};
 use clap::{Args, Parser, error::ErrorKind};

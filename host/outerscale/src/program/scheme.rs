@@ -53,6 +53,9 @@ enum SchemeWord {
     /// One scale and one zero point a token, from the data.
     #[value(name = "w8a8-asym")]
     Asym,
+    /// As w8a8-static where the spread over tokens is small, else as w8a8-token; needs --stats.
+    #[value(name = "w8a8-hybrid")]
+    Hybrid,
 }
 
 impl SchemeWord {
@@ -64,6 +67,7 @@ impl SchemeWord {
             SchemeWord::Static => Scheme::Static,
             SchemeWord::Running => Scheme::Running(Window::DEFAULT),
             SchemeWord::Asym => Scheme::Asym,
+            SchemeWord::Hybrid => Scheme::Hybrid,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     Dtype, Element, Result,
     files::Layer,
     host::Values,
-    linear::{Calibration, LinearResult, Scheme, Step},
+    linear::{Calibration, Hybrid, LinearResult, Scheme, Step, missing},
 };
 
 /// What the oracle makes of a layer under a scheme.
@@ -25,18 +25,38 @@ pub struct Expected {
 /// # Panics
 /// Where the oracle refuses what [`Layer`] and the scheme allowed.
 pub fn expected(layer: &Layer, scheme: Scheme, out: Dtype) -> Result<Expected> {
+    expected_calibrated(layer, scheme, Calibration::given(layer, scheme)?.as_ref(), out)
+}
+
+/// As [`expected`], with a calibration from elsewhere.
+///
+/// # Errors
+/// `calib_absmax` as [`linear_calibrated`](crate::linear::linear_calibrated) says.
+///
+/// # Panics
+/// As [`expected`].
+pub fn expected_calibrated(
+    layer: &Layer,
+    scheme: Scheme,
+    calibration: Option<&Calibration>,
+    out: Dtype,
+) -> Result<Expected> {
     let (x, w) = (layer.x.values.widen(), layer.w.values.widen());
+    let calibrated = || calibration.ok_or_else(|| missing(scheme));
+    let scheme = match scheme {
+        Scheme::Hybrid => Hybrid::choose(calibrated()?)?.scheme,
+        scheme => scheme,
+    };
     let by = match scheme {
-        Scheme::Token => oracle::Scheme::Token,
         Scheme::Tensor => oracle::Scheme::Tensor,
         Scheme::Asym => oracle::Scheme::Asym,
-        Scheme::Static => oracle::Scheme::Static(Calibration::of(layer, scheme)?.static_scale()?),
+        Scheme::Static => oracle::Scheme::Static(calibrated()?.static_scale()?),
         Scheme::Running(by) => {
-            let begun = Calibration::given(layer, scheme)?;
-            let average = begun.map(|calibration| calibration.absmax()).unwrap_or(0.0);
+            let average = calibration.map_or(0.0, Calibration::absmax);
             let state = oracle::RunningState { average, ..Default::default() };
             oracle::Scheme::Running(state, oracle::Window { every: by.every, momentum: by.momentum })
         }
+        Scheme::Token | Scheme::Hybrid => oracle::Scheme::Token,
     };
     let linear =
         oracle::linear(&x, &w, layer.x.cols as usize, by).expect("Layer and the scheme checked what it refuses");

@@ -1,6 +1,7 @@
 //! The command line as its users see it: exit statuses, messages, files.
 
 mod bad_input;
+mod calibrate;
 mod runs;
 
 use safetensors::{Dtype, tensor::TensorView};
