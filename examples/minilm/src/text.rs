@@ -54,7 +54,7 @@ pub struct Batch {
     pub ids: Vec<u32>,
     /// Where each sentence's tokens are.
     pub sentences: Vec<Range<usize>>,
-    /// Sentences that were longer than the model takes, and were cut.
+    /// Sentences that were longer than the model takes, and were cut; parts of a batch do not say.
     pub truncated: usize,
 }
 
@@ -74,6 +74,17 @@ impl Batch {
             batch.truncated += usize::from(!encoding.get_overflowing().is_empty());
         }
         Ok(batch)
+    }
+
+    /// Batches of `lines` sentences each, the last of what is left; `lines` is at least 1.
+    pub fn split(&self, lines: usize) -> Vec<Batch> {
+        let parts = self.sentences.chunks(lines).map(|part| {
+            let start = part.first().map_or(0, |first| first.start);
+            let sentences: Vec<_> = part.iter().map(|tokens| tokens.start - start..tokens.end - start).collect();
+            let tokens = sentences.last().map_or(0, |last| last.end);
+            Batch { ids: self.ids[start..start + tokens].to_vec(), sentences, truncated: 0 }
+        });
+        parts.collect()
     }
 
     /// Number of tokens.
@@ -98,6 +109,15 @@ mod tests {
         for wrong in ["0-3", "3-2", "3", "a-b", "-1-2", ""] {
             assert!(wrong.parse::<Lines>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_split_batch_has_the_same_sentences() {
+        let batch = Batch { ids: vec![1, 2, 3, 4, 5, 6], sentences: vec![0..2, 2..3, 3..6], truncated: 1 };
+        let parts = batch.split(2);
+        assert_eq!((&parts[0].ids[..], &parts[0].sentences[..]), (&[1, 2, 3][..], &[0..2, 2..3][..]));
+        assert_eq!((&parts[1].ids[..], parts[1].sentence_id()), (&[4, 5, 6][..], vec![0, 0, 0]));
+        assert_eq!((parts.len(), batch.split(9).len(), batch.sentence_id()), (2, 1, vec![0, 0, 1, 2, 2, 2]));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
     let float_seconds = started.elapsed().as_secs_f64();
     let scheme = flags.way.scheme().name();
     let started = Instant::now();
-    let quantized = embed(&model, &batch, linears, scheme, json)?;
+    let quantized = embed(&model, &flags.way.batches(&batch), linears, scheme, json)?;
     let seconds = started.elapsed().as_secs_f64();
     let near = Nearness::of(&float, &quantized);
 

@@ -16,7 +16,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "OUT.safetensors")]
     out: PathBuf,
     /// In float32, without quantization.
-    #[arg(long, conflicts_with_all = ["scheme", "calibration"])]
+    #[arg(long, conflicts_with_all = ["scheme", "calibration", "batch"])]
     float32: bool,
     #[command(flatten)]
     way: WayFlags,
@@ -34,7 +34,8 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
     } else {
         let gpu = flags.model.common.open()?;
         let scheme = flags.way.scheme().name();
-        (embed(&model, &batch, flags.way.quantized(&gpu, &model)?, scheme, json)?, scheme)
+        let linears = flags.way.quantized(&gpu, &model)?;
+        (embed(&model, &flags.way.batches(&batch), linears, scheme, json)?, scheme)
     };
     file.finish(&[floats("embeddings", embeddings.shape(), embeddings.iter())])?;
     let text =

@@ -13,8 +13,9 @@ use minilm::{
     linears::{Float, Linears, Quantized, Told},
     model::{self, Model},
     text::{self, Batch, Lines},
+    units::Unit,
 };
-use ndarray::Array2;
+use ndarray::{Array2, Axis, concatenate};
 use outerscale::{
     Gpu,
     linear::{Calibration, Scheme},
@@ -68,6 +69,9 @@ struct CalibrationFlags {
 struct WayFlags {
     #[command(flatten)]
     scheme: SchemeFlags,
+    /// Lines that go through the linears together [default: all; 1 under w8a8-running, whose samples are batches]
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
     #[command(flatten)]
     calibration: CalibrationFlags,
 }
@@ -113,10 +117,19 @@ impl WayFlags {
         self.scheme.scheme()
     }
 
+    /// The batch as the linears get it.
+    fn batches(&self, batch: &Batch) -> Vec<Batch> {
+        let running = matches!(self.scheme(), Scheme::Running(_));
+        let lines = self.batch.map(|lines| lines as usize).or(running.then_some(1));
+        lines.map_or_else(|| vec![batch.clone()], |lines| batch.split(lines))
+    }
+
     /// The model's linears, quantized; calibrated first where the scheme wants it.
     fn quantized<'a>(&self, gpu: &'a Gpu, model: &Model) -> Result<Quantized<'a>> {
         let scheme = self.scheme();
-        let calibration = scheme.is_calibrated().then(|| self.calibration.read(model)).transpose()?;
+        // A running scale can begin with its first batch; where calibration is at hand, it begins with that.
+        let wanted = scheme.is_calibrated() || matches!(scheme, Scheme::Running(_));
+        let calibration = wanted.then(|| self.calibration.read(model)).transpose()?;
         Quantized::new(gpu, model, scheme, calibration.as_deref())
     }
 }
@@ -133,16 +146,22 @@ impl CalibrationFlags {
     }
 }
 
-/// Embeddings with a progress bar.
-fn embed(model: &Model, batch: &Batch, linears: impl Linears, what: &str, json: bool) -> Result<Array2<f32>> {
-    let (progress, count) = (Progress::new(json), model.units().len());
-    let tell = |unit: minilm::units::Unit| progress.step(&format!("{what} {unit}"), unit.index(), count);
-    encoder::embed(model, batch, &mut Told { linears, tell })
-}
-
 /// Embeddings in float32, with a progress bar.
 fn embed_float(model: &Model, batch: &Batch, json: bool) -> Result<Array2<f32>> {
-    embed(model, batch, Float(model), "float32", json)
+    embed(model, std::slice::from_ref(batch), Float(model), "float32", json)
+}
+
+/// Embeddings batch by batch, with a progress bar.
+fn embed(model: &Model, batches: &[Batch], linears: impl Linears, what: &str, json: bool) -> Result<Array2<f32>> {
+    let (progress, units) = (Progress::new(json), model.units().len());
+    let mut done = 0;
+    let tell = |unit: Unit| {
+        progress.step(&format!("{what} {unit}"), done, units * batches.len());
+        done += 1;
+    };
+    let mut linears = Told { linears, tell };
+    let parts = batches.iter().map(|batch| encoder::embed(model, batch, &mut linears)).collect::<Result<Vec<_>>>()?;
+    Ok(concatenate(Axis(0), &parts.iter().map(|part| part.view()).collect::<Vec<_>>())?)
 }
 
 /// Runs the program.

@@ -29,7 +29,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
     let linears = flags.way.quantized(&gpu, &model)?;
     let scheme = flags.way.scheme().name();
     let float = embed_float(&model, &batch, json)?;
-    let quantized = embed(&model, &batch, linears, scheme, json)?;
+    let quantized = embed(&model, &flags.way.batches(&batch), linears, scheme, json)?;
     let near = Nearness::of(&float, &quantized);
     let (reference, rankings) = (set.rank(&float), set.rank(&quantized));
     let (unchanged, change) = (Change::of(&set, &reference, &reference), Change::of(&set, &rankings, &reference));
