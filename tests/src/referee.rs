@@ -66,6 +66,7 @@ impl Trial<'_> {
             ("gemm", _) => self.products(|acc, _, _, _| acc.to_vec()),
             ("outlier_list", _) => self.outlier_lists(),
             ("running_scale", _) => self.running_scales(),
+            ("gemm_outliers", _) => self.outlier_products(dtype),
             ("gemm_asym", Dtype::F32) => self.products(oracle::dequant_f32),
             ("gemm_asym", Dtype::F16) => self.products(oracle::dequant_f16),
             ("gemm_asym", _) => self.products(oracle::dequant_bf16),

@@ -17,6 +17,7 @@ mod error;
 pub mod float;
 pub mod gemm;
 pub mod gemm_asym;
+pub mod gemm_outliers;
 pub mod linear;
 pub mod metrics;
 pub mod outlier_columns;
@@ -41,7 +42,8 @@ pub use error::Error;
 pub use float::{canonical, widen_bf16, widen_f16};
 pub use gemm::{Dequant, dequant_bf16, dequant_f16, dequant_f32, gemm_i32};
 pub use gemm_asym::{MAX_K_ASYM, gemm_asym};
-pub use linear::{Linear, Scheme, ZeroPoints, linear};
+pub use gemm_outliers::{OutlierPart, coded_weights, gemm_outliers, half_weights};
+pub use linear::{Linear, OutlierWeights, Scheme, ZeroPoints, linear};
 pub use metrics::{Metrics, metrics};
 pub use outlier_columns::{outlier_columns, outlier_list};
 pub use pack_rows::pack_rows;
@@ -79,6 +81,7 @@ pub const OPS: &[&str] = &[
     "row_sums",
     "gemm",
     "gemm_asym",
+    "gemm_outliers",
 ];
 
 /// The largest K: 127 · 127 · K ≤ 2³¹ − 1.

@@ -1,7 +1,8 @@
 //! The whole layer: quantize x and w, multiply the codes.
 
 use crate::{
-    Error, RunningState, Window, gemm_asym, gemm_i32, quantize_asym, quantize_static, quantize_tensor, quantize_token,
+    Error, OutlierPart, RunningState, Window, coded_weights, gemm_asym, gemm_i32, gemm_outliers, half_weights,
+    outlier_columns, outlier_list, quantize_asym, quantize_outliers, quantize_static, quantize_tensor, quantize_token,
     row_sums, running_scale,
 };
 
@@ -18,6 +19,22 @@ pub enum Scheme {
     Running(RunningState, Window),
     /// `w8a8-asym`: one scale and one zero point for each token, from the data.
     Asym,
+    /// `llm-int8`: one scale for each token, columns with any |x| ≥ the threshold in floating point.
+    LlmInt8 {
+        /// The threshold; infinity: none.
+        threshold: f32,
+        /// What the outlier columns are multiplied by.
+        outlier_weights: OutlierWeights,
+    },
+}
+
+/// What LLM.int8() multiplies its outlier columns by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutlierWeights {
+    /// w rounded to f16.
+    F16,
+    /// The values of the codes.
+    Int8,
 }
 
 /// Zero points of the tokens, and what is needed to take them out of a product.
@@ -44,6 +61,8 @@ pub struct Linear {
     pub acc: Vec<i32>,
     /// Under [`Scheme::Asym`].
     pub zero_points: Option<ZeroPoints>,
+    /// Under [`Scheme::LlmInt8`]: what is not in the codes.
+    pub outliers: Option<OutlierPart>,
 }
 
 impl Linear {
@@ -56,7 +75,11 @@ impl Linear {
         let corrected = self.zero_points.as_ref().map(|ZeroPoints { zp_x, w_sums }| {
             gemm_asym(&self.acc, zp_x, w_sums).expect("K is within the limit of products with zero points")
         });
-        self.dequant(bias).apply(corrected.as_ref().unwrap_or(&self.acc), self.acc.len() / n, n)
+        let (by, m) = (self.dequant(bias), self.acc.len() / n);
+        match &self.outliers {
+            Some(part) => gemm_outliers(&self.acc, m, n, &by, part),
+            None => by.apply(corrected.as_ref().unwrap_or(&self.acc), m, n),
+        }
     }
 
     /// The epilogue's operands for this layer.
@@ -74,11 +97,21 @@ pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, 
     let (m, n) = (x.len() / k, w.len() / k);
     let (q_w, s_w) = quantize_token(w, n, k);
     let mut zero_points = None;
+    let mut outliers = None;
     let (q_x, s_x) = match scheme {
         Scheme::Token => quantize_token(x, m, k),
         Scheme::Tensor => {
             let (codes, scale) = quantize_tensor(x);
             (codes, vec![scale])
+        }
+        Scheme::LlmInt8 { threshold, outlier_weights } => {
+            let is_outlier = outlier_columns(x, m, k, threshold);
+            let w = match outlier_weights {
+                OutlierWeights::F16 => half_weights(w),
+                OutlierWeights::Int8 => coded_weights(&q_w, &s_w, k),
+            };
+            outliers = Some(OutlierPart { columns: outlier_list(&is_outlier), x: x.to_vec(), w });
+            quantize_outliers(x, m, k, &is_outlier)
         }
         Scheme::Static(scale) => (quantize_static(x, scale)?.codes, vec![scale]),
         Scheme::Running(mut state, by) => {
@@ -95,5 +128,5 @@ pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, 
     if let Some(ZeroPoints { zp_x, w_sums }) = &zero_points {
         gemm_asym(&acc, zp_x, w_sums)?;
     }
-    Ok(Linear { q_x, s_x, q_w, s_w, acc, zero_points })
+    Ok(Linear { q_x, s_x, q_w, s_w, acc, zero_points, outliers })
 }

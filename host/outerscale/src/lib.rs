@@ -77,8 +77,8 @@ pub use gpu::{Backend, Gpu, Launch};
 pub use layout::Layout;
 pub use memory::DeviceVector;
 pub use operands::{
-    Activations, AsymmetricTokens, Bias, ColumnAbsmax, InputCounters, InputCounts, Int8Matrix, OutlierColumns,
-    OutlierMasks, Output, PackedCodes, PartialAbsmax, PerChannel, PerInputChannel, PerTensor, PerToken,
-    QuantizedTokens, QuantizedWeights, RunningState, ScaleKind, Scales, TokenScale, WeightScale, WeightSums, Weights,
-    ZeroPoints,
+    Activations, AsymmetricTokens, Bias, ColumnAbsmax, HalfWeights, InputCounters, InputCounts, Int8Matrix,
+    OutlierColumns, OutlierMasks, OutlierTokens, Output, PackedCodes, PartialAbsmax, PerChannel, PerInputChannel,
+    PerTensor, PerToken, QuantizedTokens, QuantizedWeights, RunningState, ScaleKind, Scales, TokenScale, WeightScale,
+    WeightSums, Weights, ZeroPoints,
 };

@@ -106,6 +106,7 @@ pub static OPS: &[Op] = &[
     op!(row_sums, ROW_SUMS, oracle: row_sums),
     op!(gemm, GEMM, oracle: gemm),
     op!(gemm_asym, GEMM_ASYM, oracle: gemm_asym),
+    op!(gemm_outliers, GEMM_OUTLIERS, oracle: gemm_outliers),
 ];
 
 /// The op called `name`.

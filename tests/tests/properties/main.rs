@@ -10,6 +10,7 @@ mod gemm;
 mod gpu;
 mod laws;
 mod limits;
+mod llm_int8;
 mod outliers;
 mod pack;
 mod quantize;

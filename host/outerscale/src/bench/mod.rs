@@ -69,7 +69,7 @@ pub fn bench(gpu: &Gpu, op: &'static Op, shape: Shape) -> Result<Measured> {
         Driver::Cuda => by_events(gpu, &launches)?,
         Driver::Sim => by_wall_clock(gpu, &launches)?,
     };
-    let operations = if matches!(op.name, "gemm" | "gemm_asym") { 2 * shape.m * shape.n * shape.k } else { 0 };
+    let operations = if op.name.starts_with("gemm") { 2 * shape.m * shape.n * shape.k } else { 0 };
     Ok(Measured { bench: op.bench, entry: first.launch.entry, shape, equal: first.equal, seconds, bytes, operations })
 }
 
@@ -116,7 +116,7 @@ fn least_bytes(op: &str, Shape { m, n, k }: Shape) -> u64 {
         "outlier_list" => 4 * (m.div_ceil(contract::grid::outlier_chunk_rows(m)) + 1) * k.div_ceil(32),
         "pack_rows" => 2 * m * k,
         "row_sums" => m * k,
-        "gemm" | "gemm_asym" => m * k + n * k + 2 * m * n,
+        "gemm" | "gemm_asym" | "gemm_outliers" => m * k + n * k + 2 * m * n,
         _ => 3 * m * k,
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Shape;
 use crate::{
-    Activations, Bias, ColumnAbsmax, Element, Gpu, Int8Matrix, Launch, Layout, Output, Result, RunningState, Scales,
-    Weights,
-    ops::{self, AsymmetricProduct, Choice, Product, StaticScale, Window},
+    Activations, Bias, ColumnAbsmax, Element, Gpu, HalfWeights, Int8Matrix, Launch, Layout, OutlierTokens, Output,
+    Result, RunningState, Scales, Weights,
+    ops::{self, AsymmetricProduct, Choice, OutlierProduct, Product, StaticScale, Window},
 };
 use half::f16;
 
@@ -152,6 +152,20 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let tokens = (q_x.download_codes()?, q_x.scales().download()?, None);
             (launch, no || product_is_right(tokens, &q_w, Some(&bias), &y)?)
         }
+        "gemm_outliers" => {
+            let (masks, _) = ops::outlier_columns(gpu, &x, OUTLIERS, Choice::Auto)?;
+            let (columns, _) = ops::outlier_list(gpu, &masks, Choice::Auto)?;
+            let (q_x, _) = ops::quantize_outliers(gpu, &x, &columns, Choice::Auto)?;
+            let tokens = OutlierTokens::new(q_x, columns, &x)?;
+            let host_w = values(n * k, 2);
+            let w = Weights::upload(gpu, &host_w, Layout::contiguous(n, k))?;
+            let (q_w, _) = ops::quantize_weights(gpu, &w, Choice::Auto)?;
+            let half_w = HalfWeights::upload(gpu, &host_w, n, k)?;
+            let mut y = Output::<f16>::new(gpu, Layout::contiguous(m, n))?;
+            let product = OutlierProduct { x: &tokens, w: &q_w, half_w: Some(&half_w), bias: None };
+            let launch = ops::gemm_outliers(gpu, product, &mut y, Choice::Auto)?;
+            (launch, no || outlier_product_is_right(&tokens, &q_w, (&host, &host_w), &y)?)
+        }
         _ => {
             let (q, launch) = ops::quantize_token(gpu, &x, Choice::Auto)?;
             let equal = no || {
@@ -162,6 +176,11 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
         }
     };
     Ok(Ready { launch, equal })
+}
+
+/// The first, the middle and the last of `m` tokens.
+fn some_tokens(m: u64) -> impl Iterator<Item = usize> {
+    (0..CHECKED_TOKENS.min(m)).map(move |index| (index * (m - 1) / (CHECKED_TOKENS - 1)) as usize)
 }
 
 /// Some tokens of a product, given as codes, scales and zero points, against the oracle: first, middle and last.
@@ -175,8 +194,7 @@ fn product_is_right(
     let (q_w, s_w) = (w.download_codes()?, w.scales().download()?);
     let got = y.download()?;
     let mut equal = true;
-    for index in 0..CHECKED_TOKENS.min(m) {
-        let row = (index * (m - 1) / (CHECKED_TOKENS - 1)) as usize;
+    for row in some_tokens(m) {
         let acc = oracle::gemm_i32(&q_x[row * k..][..k], &q_w, 1, n, k);
         let acc = acc.and_then(|acc| match &zp_x {
             Some(zp_x) => oracle::gemm_asym(&acc, &zp_x[row..=row], &oracle::row_sums(&q_w, n, k)),
@@ -186,6 +204,32 @@ fn product_is_right(
         let by = oracle::Dequant { s_x: &s_x[row..=row], s_w: &s_w, bias };
         let want = oracle::dequant_f16(&acc, 1, n, &by);
         equal &= got[row * n..][..n].iter().zip(&want).all(|(got, want)| got.bits() == want.bits());
+    }
+    Ok(equal)
+}
+
+/// The same of a product with outlier columns.
+fn outlier_product_is_right(
+    tokens: &OutlierTokens,
+    w: &crate::QuantizedWeights<crate::PerChannel>,
+    (x, half_w): (&[f16], &[f16]),
+    y: &Output<f16>,
+) -> Result<bool> {
+    let codes = tokens.codes();
+    let (m, n, k) = (codes.rows(), w.rows() as usize, codes.cols() as usize);
+    let (q_x, q_w, s_x, s_w) =
+        (codes.download_codes()?, w.download_codes()?, codes.scales().download()?, w.scales().download()?);
+    let columns: Vec<usize> = tokens.columns().download()?.into_iter().map(|col| col as usize).collect();
+    let half_w: Vec<f32> = half_w.iter().map(|v| v.to_f32()).collect();
+    let got = y.download()?;
+    let mut equal = true;
+    for row in some_tokens(m) {
+        let Ok(acc) = oracle::gemm_i32(&q_x[row * k..][..k], &q_w, 1, n, k) else { return Ok(false) };
+        let by = oracle::Dequant { s_x: &s_x[row..=row], s_w: &s_w, bias: None };
+        let x = x[row * k..][..k].iter().map(|v| v.to_f32()).collect();
+        let part = oracle::OutlierPart { columns: columns.clone(), x, w: half_w.clone() };
+        let want = oracle::gemm_outliers(&acc, 1, n, &by, &part).into_iter().map(oracle::float::narrow_f16);
+        equal &= got[row * n..][..n].iter().zip(want).all(|(got, want)| got.bits() == want.bits());
     }
     Ok(equal)
 }

@@ -72,6 +72,9 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
             _ = write!(text, "\n{} NaN or Inf in x, which a given scale cannot carry", counts.non_finite);
         }
     }
+    if let Some(columns) = &result.outlier_columns {
+        _ = write!(text, "\n{} of {k} columns have outliers", columns.len());
+    }
     if let Some(out) = &flags.out {
         _ = write!(text, "\nwritten to {}", out.display());
     }
@@ -94,6 +97,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         "tokens_left_out": error.metrics.left_out,
         "non_finite": result.counts.map(|counts| counts.non_finite),
         "saturated": result.counts.map(|counts| counts.saturated),
+        "outlier_columns": result.outlier_columns,
         "out": flags.out.as_ref().map(|out| out.display().to_string()),
     });
     Ok(Done { output: Output { text, json }, right: true })
@@ -149,6 +153,10 @@ fn tensors(layer: &Layer, result: &LinearResult) -> Vec<Tensor> {
     }
     if let Some(w_sums) = &result.w_sums {
         tensors.push(tensor("w_sums", FileDtype::I32, vec![n], i32s(w_sums)));
+    }
+    if let Some(columns) = &result.outlier_columns {
+        let columns: Vec<i32> = columns.iter().map(|col| *col as i32).collect();
+        tensors.push(tensor("outlier_columns", FileDtype::I32, vec![columns.len()], i32s(&columns)));
     }
     tensors
 }

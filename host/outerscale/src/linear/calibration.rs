@@ -50,7 +50,7 @@ impl Calibration {
     /// `calib_absmax` where it has no scale, or no spread, for a scheme that needs one.
     pub fn check(&self, scheme: Scheme) -> Result<()> {
         match scheme {
-            Scheme::Token | Scheme::Tensor | Scheme::Asym => Ok(()),
+            Scheme::Token | Scheme::Tensor | Scheme::Asym | Scheme::LlmInt8 { .. } => Ok(()),
             Scheme::Static | Scheme::Running(_) => self.static_scale().map(drop),
             Scheme::Hybrid => self.check(Hybrid::choose(self)?.scheme),
         }

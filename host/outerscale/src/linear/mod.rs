@@ -7,6 +7,7 @@
 mod asym;
 mod calibration;
 mod hybrid;
+mod llm_int8;
 mod quantized;
 mod reference;
 mod running;
@@ -16,6 +17,7 @@ mod tokens;
 pub use calibration::Calibration;
 pub(crate) use calibration::missing;
 pub use hybrid::{Hybrid, SPREAD_LIMIT};
+pub use llm_int8::OutlierWeights;
 pub use quantized::QuantizedLinear;
 pub use reference::{Distance, Reference};
 pub use scheme::Scheme;
@@ -55,6 +57,8 @@ pub struct LinearResult {
     pub zp_x: Option<Vec<i32>>,
     /// Sums of the rows of q_w, i32 `[N]`, under [`Scheme::Asym`].
     pub w_sums: Option<Vec<i32>>,
+    /// Outlier columns of x, ascending, under [`Scheme::LlmInt8`].
+    pub outlier_columns: Option<Vec<u32>>,
     /// The layer's output [T, N].
     pub y: Values,
     /// The maxima that a scale was made of as the batch ran, one a block.
@@ -125,6 +129,7 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, out: Dtype) -> Result<
         acc: acc.download()?,
         zp_x: tokens.codes.download_zero_points()?,
         w_sums: ready.w_sums().map(|sums| sums.download()).transpose()?,
+        outlier_columns: tokens.codes.download_outlier_columns()?,
         y,
         partial_absmax: tokens.partial_absmax.as_ref().map(|partials| partials.download()).transpose()?,
         counts: tokens.counters.as_ref().map(|counters| counters.read()).transpose()?,

@@ -1,6 +1,8 @@
 //! A layer whose weights are codes: prepared once, run on any number of batches.
 
-use super::{Calibration, Hybrid, Scheme, Step, TokenCodes, Tokens, asym::Asym, missing, running::Running};
+use super::{
+    Calibration, Hybrid, Scheme, Step, TokenCodes, Tokens, asym::Asym, llm_int8::LlmInt8, missing, running::Running,
+};
 use crate::{
     Activations, Bias, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement, PerChannel, PerTensor,
     QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights,
@@ -15,6 +17,7 @@ enum Method {
     Static { scale: Scales<PerTensor> },
     Running(Running),
     Asym(Asym),
+    LlmInt8(LlmInt8),
 }
 
 impl Method {
@@ -39,7 +42,8 @@ impl QuantizedLinear {
     /// Quantizes w [N, K], one scale an output channel, and makes ready what `scheme` needs; bias f32 `[N]`.
     ///
     /// # Errors
-    /// `calib_absmax` where a calibrated scheme lacks it, or its length or scale is wrong; `w` as
+    /// `calib_absmax` where a calibrated scheme lacks it, or its length or scale is wrong; `threshold` where it is
+    /// negative or NaN; `w` as
     /// [`ops::quantize_weights`]; a CUDA error.
     pub fn new(
         gpu: &Gpu,
@@ -70,6 +74,9 @@ impl QuantizedLinear {
                 let (asym, step) = Asym::new(gpu, &weights)?;
                 steps.push(step);
                 Method::Asym(asym)
+            }
+            Scheme::LlmInt8 { threshold, outlier_weights } => {
+                Method::LlmInt8(LlmInt8::new(gpu, w, threshold, outlier_weights)?)
             }
         };
         let bias = bias.map(|bias| Bias::upload(gpu, bias)).transpose()?;
@@ -126,6 +133,7 @@ impl QuantizedLinear {
             Method::Static { scale } => given_scale(gpu, x, scale),
             Method::Running(running) => running.quantize(gpu, x),
             Method::Asym(asym) => asym.quantize(gpu, x),
+            Method::LlmInt8(llm_int8) => llm_int8.quantize(gpu, x),
         }
     }
 
@@ -147,6 +155,11 @@ impl QuantizedLinear {
             (TokenCodes::Asymmetric(x), Method::Asym(asym)) => asym.multiply(gpu, (x, w, bias), y, choice),
             (TokenCodes::Asymmetric(_), _) => {
                 let rule = "they have zero points: multiply them by a layer of the scheme w8a8-asym";
+                Err(Error::argument("multiply", "tokens", rule))
+            }
+            (TokenCodes::Outliers(x), Method::LlmInt8(llm_int8)) => llm_int8.multiply(gpu, (x, w, bias), y, choice),
+            (TokenCodes::Outliers(_), _) => {
+                let rule = "they are without their outlier columns: multiply them by a layer of the scheme llm-int8";
                 Err(Error::argument("multiply", "tokens", rule))
             }
         }

@@ -1,5 +1,6 @@
 //! The schemes: how tokens become codes.
 
+use super::OutlierWeights;
 use crate::ops::Window;
 
 /// How x is quantized, and what a layer needs for it; w has one scale an output channel in every scheme.
@@ -19,12 +20,29 @@ pub enum Scheme {
     Asym,
     /// As [`Scheme::Static`] where the spread that calibration saw allows it, else as [`Scheme::Token`].
     Hybrid,
+    /// One scale a token; columns in which any |x| reaches the threshold are multiplied in floating point instead.
+    LlmInt8 {
+        /// The threshold, at least 0; infinity: no column.
+        threshold: f32,
+        /// What those columns are multiplied by.
+        outlier_weights: OutlierWeights,
+    },
 }
 
 impl Scheme {
     /// Every scheme, its parameters the defaults.
-    pub const ALL: [Scheme; 6] =
-        [Scheme::Token, Scheme::Tensor, Scheme::Static, Scheme::Running(Window::DEFAULT), Scheme::Asym, Scheme::Hybrid];
+    pub const ALL: [Scheme; 7] = [
+        Scheme::Token,
+        Scheme::Tensor,
+        Scheme::Static,
+        Scheme::Running(Window::DEFAULT),
+        Scheme::Asym,
+        Scheme::Hybrid,
+        Scheme::LLM_INT8,
+    ];
+
+    /// LLM.int8() as its paper has it.
+    pub const LLM_INT8: Scheme = Scheme::LlmInt8 { threshold: 6.0, outlier_weights: OutlierWeights::F16 };
 
     /// The word of the command line.
     pub const fn name(self) -> &'static str {
@@ -35,13 +53,14 @@ impl Scheme {
             Scheme::Running(_) => "w8a8-running",
             Scheme::Asym => "w8a8-asym",
             Scheme::Hybrid => "w8a8-hybrid",
+            Scheme::LlmInt8 { .. } => "llm-int8",
         }
     }
 
     /// Whether a layer cannot do without a [`Calibration`](super::Calibration) for it.
     pub const fn is_calibrated(self) -> bool {
         match self {
-            Scheme::Token | Scheme::Tensor | Scheme::Running(_) | Scheme::Asym => false,
+            Scheme::Token | Scheme::Tensor | Scheme::Running(_) | Scheme::Asym | Scheme::LlmInt8 { .. } => false,
             Scheme::Static | Scheme::Hybrid => true,
         }
     }

@@ -1,7 +1,9 @@
 //! A batch of tokens, quantized as its layer's scheme says.
 
 use super::Step;
-use crate::{AsymmetricTokens, InputCounters, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result};
+use crate::{
+    AsymmetricTokens, InputCounters, OutlierTokens, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result,
+};
 
 /// Codes of whichever kind of scale the scheme has.
 pub enum TokenCodes {
@@ -11,6 +13,8 @@ pub enum TokenCodes {
     ByTensor(QuantizedTokens<PerTensor>),
     /// One scale and one zero point a token.
     Asymmetric(AsymmetricTokens),
+    /// One scale a token, outlier columns apart.
+    Outliers(OutlierTokens),
 }
 
 impl TokenCodes {
@@ -20,6 +24,7 @@ impl TokenCodes {
             TokenCodes::ByToken(tokens) => tokens.rows(),
             TokenCodes::ByTensor(tokens) => tokens.rows(),
             TokenCodes::Asymmetric(tokens) => tokens.rows(),
+            TokenCodes::Outliers(tokens) => tokens.codes().rows(),
         }
     }
 
@@ -32,6 +37,7 @@ impl TokenCodes {
             TokenCodes::ByToken(tokens) => tokens.download_codes(),
             TokenCodes::ByTensor(tokens) => tokens.download_codes(),
             TokenCodes::Asymmetric(tokens) => tokens.download_codes(),
+            TokenCodes::Outliers(tokens) => tokens.codes().download_codes(),
         }
     }
 
@@ -44,6 +50,7 @@ impl TokenCodes {
             TokenCodes::ByToken(tokens) => tokens.scales().download(),
             TokenCodes::ByTensor(tokens) => tokens.scales().download(),
             TokenCodes::Asymmetric(tokens) => tokens.scales().download(),
+            TokenCodes::Outliers(tokens) => tokens.codes().scales().download(),
         }
     }
 
@@ -54,7 +61,18 @@ impl TokenCodes {
     pub fn download_zero_points(&self) -> Result<Option<Vec<i32>>> {
         match self {
             TokenCodes::Asymmetric(tokens) => tokens.zero_points().download().map(Some),
-            _ => Ok(None),
+            TokenCodes::ByToken(_) | TokenCodes::ByTensor(_) | TokenCodes::Outliers(_) => Ok(None),
+        }
+    }
+
+    /// Copies the outlier columns to the host, ascending, where the scheme has them.
+    ///
+    /// # Errors
+    /// As [`TokenCodes::download_codes`].
+    pub fn download_outlier_columns(&self) -> Result<Option<Vec<u32>>> {
+        match self {
+            TokenCodes::Outliers(tokens) => tokens.columns().download().map(Some),
+            TokenCodes::ByToken(_) | TokenCodes::ByTensor(_) | TokenCodes::Asymmetric(_) => Ok(None),
         }
     }
 
@@ -63,6 +81,7 @@ impl TokenCodes {
         match self {
             TokenCodes::ByToken(_) | TokenCodes::ByTensor(_) => "gemm",
             TokenCodes::Asymmetric(_) => "gemm_asym",
+            TokenCodes::Outliers(_) => "gemm_outliers",
         }
     }
 }

@@ -10,7 +10,7 @@ mod scales;
 pub use asymmetric::{AsymmetricTokens, WeightSums, ZeroPoints};
 pub use codes::{Int8Matrix, PackedCodes, QuantizedTokens, QuantizedWeights};
 pub use matrices::{Activations, Bias, ColumnAbsmax, InputCounters, InputCounts, Output, PartialAbsmax, Weights};
-pub use outliers::{OutlierColumns, OutlierMasks};
+pub use outliers::{HalfWeights, OutlierColumns, OutlierMasks, OutlierTokens};
 pub use running::RunningState;
 pub use scales::{
     PerChannel, PerInputChannel, PerTensor, PerToken, ScaleKind, Scales, TokenScale, WeightScale, check_scale,

@@ -1,6 +1,10 @@
 //! What LLM.int8() knows of the columns of a batch, all of it on the device.
 
-use crate::{DeviceVector, Element, Error, Gpu, Result, memory::DeviceMemory};
+use crate::{
+    Activations, DeviceVector, Dtype, Element, Error, Float, Gpu, PerToken, QuantizedTokens, Result,
+    memory::DeviceMemory,
+};
+use half::f16;
 use std::sync::Arc;
 
 /// Which columns have an outlier, by chunks of rows: one launch away from the list.
@@ -87,5 +91,92 @@ impl OutlierColumns {
     pub fn download_mask(&self) -> Result<Vec<bool>> {
         let mask = self.mask.download()?;
         Ok((0..self.cols as usize).map(|col| mask[col / 32] >> (col % 32) & 1 != 0).collect())
+    }
+}
+
+/// Tokens whose outlier columns are not in their codes: the product takes those from x itself.
+pub struct OutlierTokens {
+    pub(crate) codes: QuantizedTokens<PerToken>,
+    pub(crate) columns: OutlierColumns,
+    pub(crate) x: Inputs,
+}
+
+/// Activations whose element type is known only when the program runs.
+pub(crate) struct Inputs {
+    pub(crate) memory: Arc<DeviceMemory>,
+    pub(crate) matrix: contract::args::Matrix,
+    pub(crate) dtype: Dtype,
+}
+
+impl OutlierTokens {
+    /// Codes [tokens, K], 0 in the outlier columns, with those columns of the x that they were made of.
+    ///
+    /// # Errors
+    /// `x` or `columns` where the shape is not that of the codes.
+    pub fn new<T: Float>(
+        codes: QuantizedTokens<PerToken>,
+        columns: OutlierColumns,
+        x: &Activations<T>,
+    ) -> Result<Self> {
+        let (rows, cols) = (codes.rows(), codes.cols());
+        let refuse = |argument, rule| Err(Error::argument("outlier_tokens", argument, rule));
+        if (x.rows(), x.cols()) != (rows, cols) {
+            return refuse("x", format!("must be [{rows}, {cols}], got [{}, {}]", x.rows(), x.cols()));
+        }
+        if columns.cols != cols {
+            return refuse("columns", format!("K must be that of the codes, {cols}, got {}", columns.cols));
+        }
+        let x = Inputs { memory: x.0.memory.clone(), matrix: x.0.as_arg(), dtype: T::DTYPE };
+        Ok(OutlierTokens { codes, columns, x })
+    }
+
+    /// The codes and their scales.
+    pub fn codes(&self) -> &QuantizedTokens<PerToken> {
+        &self.codes
+    }
+
+    /// The outlier columns.
+    pub fn columns(&self) -> &OutlierColumns {
+        &self.columns
+    }
+}
+
+/// Weights in f16, column by column: what the outlier columns multiply where the codes are not enough.
+pub struct HalfWeights {
+    /// f16 `[K, stride]`.
+    pub(crate) values: DeviceVector<f16>,
+    /// N: rows of w.
+    pub(crate) rows: u64,
+    /// K: columns of w.
+    pub(crate) cols: u64,
+}
+
+impl HalfWeights {
+    /// w, row-major [N, K], rounded to f16 and turned round on the host.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    ///
+    /// # Panics
+    /// Unless there are N · K weights.
+    pub fn upload<T: Float>(gpu: &Gpu, w: &[T], rows: u64, cols: u64) -> Result<Self> {
+        assert_eq!(w.len() as u64, rows * cols, "w must have {rows} × {cols} elements");
+        let stride = Self::stride_of(rows) as usize;
+        let mut values = vec![f16::ZERO; cols as usize * stride];
+        for (row, weights) in w.chunks_exact(cols.max(1) as usize).enumerate() {
+            for (col, weight) in weights.iter().enumerate() {
+                values[col * stride + row] = <f16 as Float>::narrow(weight.widen());
+            }
+        }
+        Ok(HalfWeights { values: DeviceVector::upload(gpu, &values)?, rows, cols })
+    }
+
+    /// Elements from one column of w to the next: four outputs' weights are one load.
+    pub(crate) fn stride(&self) -> u64 {
+        Self::stride_of(self.rows)
+    }
+
+    fn stride_of(rows: u64) -> u64 {
+        rows.next_multiple_of(4)
     }
 }

@@ -6,6 +6,7 @@
 mod column_absmax;
 mod gemm;
 mod gemm_asym;
+mod gemm_outliers;
 mod outlier_columns;
 mod outlier_list;
 mod pack_rows;
@@ -25,6 +26,7 @@ mod variant;
 pub use column_absmax::column_absmax;
 pub use gemm::{Product, gemm, max_k};
 pub use gemm_asym::{AsymmetricProduct, gemm_asym};
+pub use gemm_outliers::{OutlierProduct, gemm_outliers};
 pub use outlier_columns::{check_threshold, outlier_columns};
 pub use outlier_list::outlier_list;
 pub use pack_rows::pack_rows;
@@ -43,6 +45,7 @@ pub use variant::{Choice, Chosen, Preference, Problem, Table, Variant, choose};
 
 pub(crate) mod tables {
     //! The variant rows and preferences of each op, for the registry.
+    pub(crate) use super::gemm_outliers::GEMM_OUTLIERS;
     pub(crate) use super::quantize_outliers::QUANTIZE_OUTLIERS;
     pub(crate) use super::quantize_smooth_static::QUANTIZE_SMOOTH_STATIC;
     pub(crate) use super::{column_absmax::COLUMN_ABSMAX, quantize_smooth_token::QUANTIZE_SMOOTH_TOKEN};

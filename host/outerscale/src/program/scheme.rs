@@ -1,6 +1,9 @@
 //! The flags that choose a scheme and give its parameters: the same for every command that runs layers.
 
-use crate::{linear::Scheme, ops::Window};
+use crate::{
+    linear::{OutlierWeights, Scheme},
+    ops::{Window, check_threshold},
+};
 use clap::{Args, ValueEnum};
 
 /// A scheme and its parameters.
@@ -15,6 +18,27 @@ pub struct SchemeFlags {
     /// What an update of a running scale keeps of the moving average, in [0, 1).
     #[arg(long, value_name = "M", default_value_t = Window::DEFAULT.momentum, value_parser = momentum)]
     momentum: f32,
+    /// The |x| from which on a column is an outlier's under llm-int8: at least 0; inf for none.
+    #[arg(long, value_name = "X", default_value = "6", value_parser = threshold, allow_negative_numbers = true)]
+    threshold: f32,
+    /// What llm-int8 multiplies outlier columns by: a second copy of the weights, or the values of their codes.
+    #[arg(long, value_enum, default_value = "f16")]
+    outlier_weights: OutlierWeightsWord,
+}
+
+/// A threshold from its text.
+fn threshold(word: &str) -> std::result::Result<f32, String> {
+    match word.parse() {
+        Ok(threshold) => check_threshold(threshold).map(|()| threshold),
+        Err(_) => Err("must be a number of at least 0, or inf".to_owned()),
+    }
+}
+
+/// The weights of outlier columns by their words.
+#[derive(Clone, Copy, ValueEnum)]
+enum OutlierWeightsWord {
+    F16,
+    Int8,
 }
 
 /// A momentum from its text.
@@ -30,6 +54,13 @@ impl SchemeFlags {
     pub fn scheme(&self) -> Scheme {
         match self.scheme.scheme() {
             Scheme::Running(_) => Scheme::Running(Window { every: self.every, momentum: self.momentum }),
+            Scheme::LlmInt8 { .. } => Scheme::LlmInt8 {
+                threshold: self.threshold,
+                outlier_weights: match self.outlier_weights {
+                    OutlierWeightsWord::F16 => OutlierWeights::F16,
+                    OutlierWeightsWord::Int8 => OutlierWeights::Int8,
+                },
+            },
             scheme => scheme,
         }
     }
@@ -56,6 +87,9 @@ enum SchemeWord {
     /// As w8a8-static where the spread over tokens is small, else as w8a8-token; needs --stats.
     #[value(name = "w8a8-hybrid")]
     Hybrid,
+    /// One scale a token; columns with outliers are multiplied in floating point.
+    #[value(name = "llm-int8")]
+    LlmInt8,
 }
 
 impl SchemeWord {
@@ -68,6 +102,7 @@ impl SchemeWord {
             SchemeWord::Running => Scheme::Running(Window::DEFAULT),
             SchemeWord::Asym => Scheme::Asym,
             SchemeWord::Hybrid => Scheme::Hybrid,
+            SchemeWord::LlmInt8 => Scheme::LLM_INT8,
         }
     }
 }

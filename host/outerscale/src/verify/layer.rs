@@ -4,7 +4,7 @@ use crate::{
     Dtype, Element, Result,
     files::Layer,
     host::Values,
-    linear::{Calibration, Hybrid, LinearResult, Scheme, Step, missing},
+    linear::{Calibration, Hybrid, LinearResult, OutlierWeights, Scheme, Step, missing},
 };
 
 /// What the oracle makes of a layer under a scheme.
@@ -51,6 +51,13 @@ pub fn expected_calibrated(
         Scheme::Tensor => oracle::Scheme::Tensor,
         Scheme::Asym => oracle::Scheme::Asym,
         Scheme::Static => oracle::Scheme::Static(calibrated()?.static_scale()?),
+        Scheme::LlmInt8 { threshold, outlier_weights } => oracle::Scheme::LlmInt8 {
+            threshold,
+            outlier_weights: match outlier_weights {
+                OutlierWeights::F16 => oracle::OutlierWeights::F16,
+                OutlierWeights::Int8 => oracle::OutlierWeights::Int8,
+            },
+        },
         Scheme::Running(by) => {
             let average = calibration.map_or(0.0, Calibration::absmax);
             let state = oracle::RunningState { average, ..Default::default() };
@@ -79,6 +86,10 @@ impl Expected {
                 got.partial_absmax.iter().flatten().map(|v| v.to_bits()).max() == Some(self.absmax.to_bits())
             }
             ("row_sums", _) => got.w_sums.as_ref() == want.zero_points.as_ref().map(|zero| &zero.w_sums),
+            ("outlier_columns" | "outlier_list", _) => {
+                let columns = got.outlier_columns.iter().flatten().map(|col| *col as usize);
+                want.outliers.as_ref().is_some_and(|part| columns.eq(part.columns.iter().copied()))
+            }
             ("gemm", "acc") => got.acc == want.acc,
             (_, "y") => got.y.bits() == self.y.bits(),
             _ => {

@@ -10,6 +10,7 @@ pub mod layer;
 mod outliers;
 mod product;
 mod product_asym;
+mod product_outliers;
 mod quantizers;
 mod reductions;
 mod smoothing;
@@ -18,6 +19,7 @@ pub use check::Check;
 pub(crate) use outliers::{outlier_columns, outlier_list, quantize_outliers};
 pub(crate) use product::gemm;
 pub(crate) use product_asym::gemm_asym;
+pub(crate) use product_outliers::gemm_outliers;
 pub(crate) use quantizers::{pack_rows, quantize_asym, quantize_static, quantize_tensor, quantize_token};
 pub(crate) use reductions::{column_absmax, row_absmax, row_sums, running_scale, tensor_absmax};
 

@@ -11,6 +11,7 @@
 mod epilogue;
 pub mod gemm;
 pub mod gemm_asym;
+pub mod gemm_outliers;
 mod main_loop;
 mod output;
 mod tile_loader;
