@@ -13,8 +13,8 @@ use crate::{
 use anyhow::Result;
 use ndarray::{Array2, ArrayView2};
 use outerscale::{
+    calibration::Statistics,
     files::{OutputFile, Tensor},
-    linear::Calibration,
 };
 use safetensors::Dtype;
 
@@ -62,7 +62,7 @@ impl Captured {
     ///
     /// # Errors
     /// Those of [`OutputFile::finish`].
-    pub fn write_layer(&self, index: usize, model: &Model, known: &Calibration, file: OutputFile) -> Result<()> {
+    pub fn write_layer(&self, index: usize, model: &Model, known: &Statistics, file: OutputFile) -> Result<()> {
         let Linear { w, bias } = &model.linears[self.units[index].index()];
         let x = &self.inputs[index];
         let absmax = &known.channel_absmax;

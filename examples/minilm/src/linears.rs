@@ -1,6 +1,7 @@
 //! Who runs the linears: float32, a quantized scheme, or float32 with an onlooker.
 
 use crate::{
+    calibrate::Plan,
     model::{Linear, Model},
     units::Unit,
 };
@@ -9,7 +10,7 @@ use ndarray::{Array2, ArrayView2, Axis, parallel::prelude::*};
 use outerscale::{
     Activations, Gpu, Layout,
     host::{HostMatrix, Values},
-    linear::{Calibration, QuantizedLinear, Scheme},
+    linear::QuantizedLinear,
 };
 
 /// Rows that float32 multiplies at a time: enough for the product's blocking, few enough to share among cores.
@@ -65,15 +66,15 @@ pub struct Quantized<'a> {
 }
 
 impl<'a> Quantized<'a> {
-    /// Makes every linear ready; `calibration` by [`Unit::index`], where the scheme wants one.
+    /// Makes every linear ready.
     ///
     /// # Errors
     /// Those of [`QuantizedLinear::new`], with the name of the linear.
-    pub fn new(gpu: &'a Gpu, model: &Model, scheme: Scheme, calibration: Option<&[Calibration]>) -> Result<Self> {
+    pub fn new(gpu: &'a Gpu, model: &Model, plan: &Plan<'_>) -> Result<Self> {
         let ready = model.units().into_iter().map(|unit| {
             let Linear { w, bias } = &model.linears[unit.index()];
-            let known = calibration.map(|known| &known[unit.index()]);
-            QuantizedLinear::new(gpu, &matrix(w.view()), bias.as_slice(), scheme, known)
+            let known = plan.calibration(unit);
+            QuantizedLinear::new(gpu, &matrix(w.view()), bias.as_slice(), plan.scheme, known.as_ref())
                 .with_context(|| unit.to_string())
         });
         Ok(Quantized { gpu, layers: ready.collect::<Result<_>>()? })

@@ -59,7 +59,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
             progress.step(&format!("writing {unit}"), index, captured.units.len());
             let path = folder.join(format!("{unit}.safetensors"));
             let file = OutputFile::create(&path, Some(&flags.text.file))?;
-            captured.write_layer(index, &model, &calibration[unit.index()], file)?;
+            captured.write_layer(index, &model, calibration.statistics(*unit), file)?;
             written.push(path);
         }
     }

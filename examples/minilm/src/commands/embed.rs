@@ -16,7 +16,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "OUT.safetensors")]
     out: PathBuf,
     /// In float32, without quantization.
-    #[arg(long, conflicts_with_all = ["scheme", "calibration", "batch"])]
+    #[arg(long, conflicts_with_all = ["scheme", "calibration", "observer", "batch"])]
     float32: bool,
     #[command(flatten)]
     way: WayFlags,

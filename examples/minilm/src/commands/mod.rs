@@ -8,7 +8,7 @@ mod rank;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use minilm::{
-    calibrate::calibrate,
+    calibrate::{Learnt, Plan},
     encoder,
     linears::{Float, Linears, Quantized, Told},
     model::{self, Model},
@@ -18,7 +18,8 @@ use minilm::{
 use ndarray::{Array2, Axis, concatenate};
 use outerscale::{
     Gpu,
-    linear::{Calibration, Scheme},
+    calibration::Observer,
+    linear::Scheme,
     program::{self, Common, Done, end, report::Progress, scheme::SchemeFlags},
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -62,6 +63,9 @@ struct CalibrationFlags {
     /// The text to calibrate on: its first 100 lines [default: the text that is shipped]
     #[arg(long, value_name = "TEXT.txt")]
     calibration: Option<PathBuf>,
+    /// The rule that makes one scale for all tokens: absmax, percentile:P, mse, entropy or moving-average:M
+    #[arg(long, value_name = "RULE", default_value_t)]
+    observer: Observer,
 }
 
 /// How the linears are run.
@@ -127,22 +131,20 @@ impl WayFlags {
     /// The model's linears, quantized; calibrated first where the scheme wants it.
     fn quantized<'a>(&self, gpu: &'a Gpu, model: &Model) -> Result<Quantized<'a>> {
         let scheme = self.scheme();
-        // A running scale can begin with its first batch; where calibration is at hand, it begins with that.
-        let wanted = scheme.is_calibrated() || matches!(scheme, Scheme::Running(_));
-        let calibration = wanted.then(|| self.calibration.read(model)).transpose()?;
-        Quantized::new(gpu, model, scheme, calibration.as_deref())
+        let learnt = Plan::wants_calibration(scheme).then(|| self.calibration.read(model)).transpose()?;
+        Quantized::new(gpu, model, &Plan { scheme, learnt: learnt.as_ref(), observer: self.calibration.observer })
     }
 }
 
 impl CalibrationFlags {
-    /// What is known of every linear's input after the text.
-    fn read(&self, model: &Model) -> Result<Vec<Calibration>> {
+    /// What the text taught of every linear's input.
+    fn read(&self, model: &Model) -> Result<Learnt> {
         let mut lines = match &self.calibration {
             Some(file) => text::read(file, None)?,
             None => text::sentences(text::SHIPPED),
         };
         lines.truncate(text::CALIBRATION_LINES);
-        calibrate(model, &Batch::new(model, &lines)?).context("calibration")
+        Learnt::from(model, &Batch::new(model, &lines)?).context("calibration")
     }
 }
 

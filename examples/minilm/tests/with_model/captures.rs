@@ -1,7 +1,7 @@
 //! What `capture` writes: a file of all inputs, and layers that the library reads.
 
 use minilm::{
-    calibrate::calibrate,
+    calibrate::Learnt,
     capture::Captured,
     text::{self, Batch},
     units::{Kind, Unit},
@@ -31,9 +31,9 @@ fn captures_and_layers_hold_the_same_inputs() {
     assert_eq!(names, ["L1_qkv", "L4_output_dense", "sentence_id"]);
     assert_eq!(tensors.tensor("L4_output_dense").unwrap().shape(), [batch.tokens(), 1536]);
 
-    let known = calibrate(&model, &batch).unwrap();
+    let learnt = Learnt::from(&model, &batch).unwrap();
     let path = folder.path().join("layer.safetensors");
-    captured.write_layer(0, &model, &known[wanted[1].index()], OutputFile::create(&path, None).unwrap()).unwrap();
+    captured.write_layer(0, &model, learnt.statistics(wanted[1]), OutputFile::create(&path, None).unwrap()).unwrap();
     let layer = Layer::read(&path).unwrap();
     assert_eq!(layer.sentence_id, Some(batch.sentence_id()));
     assert_eq!((layer.w.rows, layer.w.cols, layer.bias.map(|bias| bias.len())), (1152, 384, Some(1152)));

@@ -1,23 +1,23 @@
 //! The whole model through the kernels: how far its embeddings are from float32.
 
 use minilm::{
-    calibrate::calibrate,
+    calibrate::{Learnt, Plan},
     encoder,
     linears::{Float, Quantized},
     similarity::Nearness,
     text::{self, Batch},
 };
-use outerscale::{Backend, Gpu, linear::Scheme};
+use outerscale::{Backend, Gpu, calibration::Observer, linear::Scheme};
 
 /// Sentences that are judged.
 const SENTENCES: usize = 5;
 /// Sentences that are calibrated on.
 const CALIBRATION: usize = 20;
 
-/// Sentences of the shipped text after those for calibration: few and short, for the simulator's sake.
+/// Sentences of the shipped text after those for calibration: few and no long ones, for the simulator's sake.
 fn judged(shipped: &[String]) -> Vec<String> {
     let later = shipped[text::CALIBRATION_LINES..].iter();
-    later.filter(|line| line.split_whitespace().count() < 25).take(SENTENCES).cloned().collect()
+    later.filter(|line| (15..30).contains(&line.split_whitespace().count())).take(SENTENCES).cloned().collect()
 }
 
 /// What the mean cosine to float32 must at least be.
@@ -29,16 +29,20 @@ fn least(scheme: Scheme) -> f64 {
     }
 }
 
+fn plan(scheme: Scheme, learnt: Option<&Learnt>) -> Plan<'_> {
+    Plan { scheme, learnt, observer: Observer::Absmax }
+}
+
 #[test]
 fn embeddings_are_near_those_of_float32() {
     let Some(model) = super::model() else { return };
     let shipped = text::sentences(text::SHIPPED);
     let batch = Batch::new(&model, &judged(&shipped)).unwrap();
     let float = encoder::embed(&model, &batch, &mut Float(&model)).unwrap();
-    let calibration = calibrate(&model, &Batch::new(&model, &shipped[..CALIBRATION]).unwrap()).unwrap();
+    let learnt = Learnt::from(&model, &Batch::new(&model, &shipped[..CALIBRATION]).unwrap()).unwrap();
     let gpu = Gpu::open(Backend::from_env().unwrap()).unwrap();
     for scheme in Scheme::ALL {
-        let mut linears = Quantized::new(&gpu, &model, scheme, Some(&calibration)).unwrap();
+        let mut linears = Quantized::new(&gpu, &model, &plan(scheme, Some(&learnt))).unwrap();
         let near = Nearness::of(&float, &encoder::embed(&model, &batch, &mut linears).unwrap());
         println!("{}: mean {:.5}, min {:.5}", scheme.name(), near.mean, near.min);
         assert!(near.mean >= least(scheme), "{}: {}", scheme.name(), near.mean);
@@ -53,7 +57,7 @@ fn a_sentence_does_not_depend_on_its_company() {
     let Some(model) = super::model() else { return };
     let shipped = text::sentences(text::SHIPPED);
     let gpu = Gpu::open(Backend::from_env().unwrap()).unwrap();
-    let mut linears = Quantized::new(&gpu, &model, Scheme::Token, None).unwrap();
+    let mut linears = Quantized::new(&gpu, &model, &plan(Scheme::Token, None)).unwrap();
     let mut embed = |lines: &[String]| {
         let batch = Batch::new(&model, lines).unwrap();
         encoder::embed(&model, &batch, &mut linears).unwrap()
