@@ -103,6 +103,7 @@ impl Statistics {
             channel_absmax: self.channel_absmax.clone(),
             tensor_absmax: Some(tensor_absmax),
             spread: Some(self.spread(tensor_absmax)),
+            weight_absmax: None,
         }
     }
 }

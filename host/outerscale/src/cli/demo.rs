@@ -43,7 +43,7 @@ pub(crate) fn run(common: &Common) -> Result<Done> {
     for (index, scheme) in Scheme::ALL.into_iter().enumerate() {
         progress.step(scheme.name(), index, Scheme::ALL.len() + 1);
         let result = linear_calibrated(&gpu, &layer, scheme, calibration.as_ref(), Dtype::F32)?;
-        let want = expected_calibrated(&layer, scheme, calibration.as_ref(), Dtype::F32)?;
+        let want = expected_calibrated(&layer, result.scheme, calibration.as_ref(), Dtype::F32)?;
         lines.extend(compare(scheme, &want, &result));
         errors.push((scheme.name(), reference.distance(&result.y)));
     }

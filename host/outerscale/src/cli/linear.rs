@@ -12,6 +12,7 @@ use outerscale::{
     files::{Layer, OutputFile, Tensor},
     host::Values,
     linear::{Calibration, Hybrid, LinearResult, Reference, Scheme, linear_calibrated},
+    smooth::{Alpha, AlphaSearch, CANDIDATES, Judged},
 };
 use safetensors::Dtype as FileDtype;
 use serde_json::json;
@@ -63,6 +64,16 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         _ = write!(text, "\nthe layer is quantized {hybrid}");
     }
     _ = write!(text, "\n{error}");
+    if let Some(alpha) = result.scheme.alpha() {
+        _ = write!(text, "\nsmoothing: alpha {alpha}");
+    }
+    if let Some(search) = &result.search {
+        let Judged { plain, smoothed } = search.judged;
+        let best = search.best.alpha;
+        _ = write!(text, ", of no smoothing and {} numbers chosen on {} tokens", CANDIDATES.len(), search.tokens[0]);
+        _ = write!(text, "; on {} others alpha {best} has an error of {}", search.tokens[1], percent(smoothed));
+        _ = write!(text, ", no smoothing {}", percent(plain));
+    }
     if let Some(counts) = result.counts {
         if counts.saturated > 0 {
             let share = counts.saturated as f64 / result.q_x.len() as f64;
@@ -96,6 +107,8 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         "tokens_measured": error.measured,
         "tokens_left_out": error.metrics.left_out,
         "non_finite": result.counts.map(|counts| counts.non_finite),
+        "alpha": result.scheme.alpha().and_then(Alpha::number),
+        "alpha_search": result.search.as_ref().map(search_json),
         "saturated": result.counts.map(|counts| counts.saturated),
         "outlier_columns": result.outlier_columns,
         "out": flags.out.as_ref().map(|out| out.display().to_string()),
@@ -117,6 +130,25 @@ fn calibration(flags: &Flags, layer: &Layer, scheme: Scheme) -> Result<Option<Ca
         file: flags.file.clone(),
         tensor: Some("calib_absmax".to_owned()),
         rule: rule_of(&e),
+    })
+}
+
+/// A search for α, for programs; no smoothing is null.
+fn search_json(search: &AlphaSearch) -> serde_json::Value {
+    let curve: Vec<_> = search
+        .curve
+        .iter()
+        .map(|candidate| json!({"alpha": candidate.alpha.number(), "relative_error": json_number(candidate.error)}))
+        .collect();
+    json!({
+        "chosen": search.chosen.number(),
+        "curve": curve,
+        "tokens": search.tokens,
+        "judged": {
+            "alpha": search.best.alpha.number(),
+            "relative_error": json_number(search.judged.smoothed),
+            "relative_error_plain": json_number(search.judged.plain),
+        },
     })
 }
 
@@ -158,5 +190,6 @@ fn tensors(layer: &Layer, result: &LinearResult) -> Vec<Tensor> {
         let columns: Vec<i32> = columns.iter().map(|col| *col as i32).collect();
         tensors.push(tensor("outlier_columns", FileDtype::I32, vec![columns.len()], i32s(&columns)));
     }
+    tensors.extend(result.smooth.as_ref().map(|smooth| tensor("smooth", FileDtype::F32, vec![k], f32s(smooth))));
     tensors
 }

@@ -12,6 +12,7 @@ mod quantized;
 mod reference;
 mod running;
 mod scheme;
+mod smoothing;
 mod tokens;
 
 pub use calibration::Calibration;
@@ -28,6 +29,7 @@ use crate::{
     files::Layer,
     host::{Values, with_values},
     ops::Choice,
+    smooth::{Alpha, AlphaSearch, search_layer},
 };
 
 /// One kernel of the way: what it was and what it made.
@@ -65,6 +67,12 @@ pub struct LinearResult {
     pub partial_absmax: Option<Vec<f32>>,
     /// Inputs that a given scale did not fit.
     pub counts: Option<InputCounts>,
+    /// The smoothing factors, f32 `[K]`, where the scheme smooths: ones where α was searched for and none was better.
+    pub smooth: Option<Vec<f32>>,
+    /// The search for α, where the scheme left it to be chosen.
+    pub search: Option<AlphaSearch>,
+    /// The scheme as it ran: the α that was chosen in place of [`Alpha::Auto`].
+    pub scheme: Scheme,
     /// The kernels, in order.
     pub steps: Vec<Step>,
 }
@@ -82,7 +90,7 @@ pub fn linear(gpu: &Gpu, layer: &Layer, scheme: Scheme, out: Dtype) -> Result<Li
 /// As [`linear()`], with a calibration from elsewhere.
 ///
 /// # Errors
-/// Those of [`QuantizedLinear`]'s methods; `out` where it is no floating-point type.
+/// Those of [`QuantizedLinear`]'s methods and of [`smooth::search`](crate::smooth::search()); `out` where it is no floating-point type.
 pub fn linear_calibrated(
     gpu: &Gpu,
     layer: &Layer,
@@ -90,12 +98,17 @@ pub fn linear_calibrated(
     calibration: Option<&Calibration>,
     out: Dtype,
 ) -> Result<LinearResult> {
+    let auto = scheme.alpha() == Some(Alpha::Auto);
+    let search = auto.then(|| search_layer(gpu, layer, scheme, calibration)).transpose()?;
+    let scheme = search.as_ref().map_or(scheme, |search| scheme.with_alpha(search.chosen));
     let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration)?;
-    run(gpu, &ready, layer, out)
+    Ok(LinearResult { search, ..run(gpu, &ready, layer, (scheme, out))? })
 }
 
 /// The layer's tokens through a layer that is ready.
-fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, out: Dtype) -> Result<LinearResult> {
+fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, (scheme, out): (Scheme, Dtype)) -> Result<LinearResult> {
+    let ones = || scheme.alpha().map(|_| vec![1.0; layer.x.cols as usize]);
+    let smooth = ready.factors().map(|factors| factors.values().to_vec()).or_else(ones);
     let layout = Layout::contiguous(layer.x.rows, layer.x.cols);
     let tokens = with_values!(&layer.x.values, x => ready.quantize(gpu, &Activations::upload(gpu, x, layout)?))?;
     let layout = Layout::contiguous(layer.x.rows, layer.w.rows);
@@ -133,6 +146,9 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, out: Dtype) -> Result<
         y,
         partial_absmax: tokens.partial_absmax.as_ref().map(|partials| partials.download()).transpose()?,
         counts: tokens.counters.as_ref().map(|counters| counters.read()).transpose()?,
+        smooth,
+        search: None,
+        scheme,
         steps,
     })
 }

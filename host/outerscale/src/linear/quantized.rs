@@ -2,12 +2,14 @@
 
 use super::{
     Calibration, Hybrid, Scheme, Step, TokenCodes, Tokens, asym::Asym, llm_int8::LlmInt8, missing, running::Running,
+    smoothing::Smoothing,
 };
 use crate::{
     Activations, Bias, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement, PerChannel, PerTensor,
     QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights,
     host::{HostMatrix, with_values},
     ops::{self, Choice, Product, StaticScale},
+    smooth::{Alpha, Factors},
 };
 
 /// What a scheme keeps between batches.
@@ -18,6 +20,7 @@ enum Method {
     Running(Running),
     Asym(Asym),
     LlmInt8(LlmInt8),
+    Smoothed(Smoothing),
 }
 
 impl Method {
@@ -43,7 +46,7 @@ impl QuantizedLinear {
     ///
     /// # Errors
     /// `calib_absmax` where a calibrated scheme lacks it, or its length or scale is wrong; `threshold` where it is
-    /// negative or NaN; `w` as
+    /// negative or NaN; `alpha` where it is still to be searched for ([`smooth::search`](crate::smooth::search())); `w` as
     /// [`ops::quantize_weights`]; a CUDA error.
     pub fn new(
         gpu: &Gpu,
@@ -53,12 +56,24 @@ impl QuantizedLinear {
         calibration: Option<&Calibration>,
     ) -> Result<Self> {
         let calibrated = || required(scheme, calibration, w.cols);
+        let smoothing = match scheme.alpha() {
+            // No smoothing is division by ones: the plain kernels do without.
+            None | Some(Alpha::Off) => None,
+            Some(alpha) => Some(Smoothing::new(gpu, w, alpha, scheme, calibrated()?)?),
+        };
+        let multiplied = smoothing.as_ref().map(|smoothing| smoothing.factors.weights(w));
+        let w = multiplied.as_ref().unwrap_or(w);
         let layout = Layout::contiguous(w.rows, w.cols);
         let (weights, launch) = with_values!(&w.values, w => {
             ops::quantize_weights(gpu, &Weights::upload(gpu, w, layout)?, Choice::Auto)
         })?;
         let mut steps = vec![Step { op: "quantize_token", made: "q_w, s_w", launch }];
         let method = match scheme {
+            Scheme::SmoothToken { .. } => smoothing.map_or(Method::Token, Method::Smoothed),
+            Scheme::SmoothStatic { .. } => match smoothing {
+                Some(smoothing) => Method::Smoothed(smoothing),
+                None => Method::fixed(gpu, calibrated()?)?,
+            },
             Scheme::Token => Method::Token,
             Scheme::Tensor => Method::Tensor,
             Scheme::Static => Method::fixed(gpu, calibrated()?)?,
@@ -101,6 +116,14 @@ impl QuantizedLinear {
         &self.steps
     }
 
+    /// The factors that x is divided by and w was multiplied by, where a scheme smooths.
+    pub fn factors(&self) -> Option<&Factors> {
+        match &self.method {
+            Method::Smoothed(smoothing) => Some(&smoothing.factors),
+            _ => None,
+        }
+    }
+
     /// The state of a scale that follows the batches, under [`Scheme::Running`]: `None` under the others.
     pub fn running_state(&self) -> Option<&RunningState> {
         match &self.method {
@@ -134,13 +157,16 @@ impl QuantizedLinear {
             Method::Running(running) => running.quantize(gpu, x),
             Method::Asym(asym) => asym.quantize(gpu, x),
             Method::LlmInt8(llm_int8) => llm_int8.quantize(gpu, x),
+            Method::Smoothed(smoothing) => smoothing.quantize(gpu, x),
         }
     }
 
-    /// Codes of tokens → y [tokens, N], dequantized; i32 output is the accumulators of the codes.
+    /// Codes of tokens → y [tokens, N], dequantized; i32 output is the accumulators of the codes. Tokens that another
+    /// layer quantized will do if they were smoothed by the same factors: q, k and v read one input.
     ///
     /// # Errors
-    /// `tokens` where a layer of another scheme quantized them; `x` or `y` where a shape does not fit; a variant that cannot be used; a CUDA error.
+    /// `tokens` where a layer of another scheme quantized them, or one with other smoothing factors; `x` or `y` where a
+    /// shape does not fit; a variant that cannot be used; a CUDA error.
     pub fn multiply<O: OutputElement>(
         &self,
         gpu: &Gpu,
@@ -148,6 +174,15 @@ impl QuantizedLinear {
         y: &mut Output<O>,
         choice: Choice<'_>,
     ) -> Result<Launch> {
+        match (&tokens.divided_by, self.factors()) {
+            (None, None) => {}
+            (Some(of_x), Some(of_w)) if of_x.same(of_w) => {}
+            _ => {
+                let rule = "were not smoothed by the factors of these weights; quantize them by this layer, or give all \
+                            linears that read them one calibration with their weights (Calibration::with_consumers)";
+                return Err(Error::argument("multiply", "tokens", rule));
+            }
+        }
         let (w, bias) = (&self.weights, self.bias.as_ref());
         match (&tokens.codes, &self.method) {
             (TokenCodes::ByToken(x), _) => ops::gemm(gpu, Product { x, w, bias }, y, choice),

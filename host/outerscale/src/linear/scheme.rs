@@ -1,7 +1,7 @@
 //! The schemes: how tokens become codes.
 
 use super::OutlierWeights;
-use crate::ops::Window;
+use crate::{ops::Window, smooth::Alpha};
 
 /// How x is quantized, and what a layer needs for it; w has one scale an output channel in every scheme.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,11 +27,21 @@ pub enum Scheme {
         /// What those columns are multiplied by.
         outlier_weights: OutlierWeights,
     },
+    /// SmoothQuant, one scale a token of x / s, from the data; the factors s from calibration.
+    SmoothToken {
+        /// The exponent of the factors.
+        alpha: Alpha,
+    },
+    /// SmoothQuant, one scale for all tokens of x / s; it and the factors s from calibration.
+    SmoothStatic {
+        /// The exponent of the factors.
+        alpha: Alpha,
+    },
 }
 
 impl Scheme {
     /// Every scheme, its parameters the defaults.
-    pub const ALL: [Scheme; 7] = [
+    pub const ALL: [Scheme; 9] = [
         Scheme::Token,
         Scheme::Tensor,
         Scheme::Static,
@@ -39,6 +49,8 @@ impl Scheme {
         Scheme::Asym,
         Scheme::Hybrid,
         Scheme::LLM_INT8,
+        Scheme::SmoothToken { alpha: Alpha::Auto },
+        Scheme::SmoothStatic { alpha: Alpha::Auto },
     ];
 
     /// LLM.int8() as its paper has it.
@@ -54,6 +66,8 @@ impl Scheme {
             Scheme::Asym => "w8a8-asym",
             Scheme::Hybrid => "w8a8-hybrid",
             Scheme::LlmInt8 { .. } => "llm-int8",
+            Scheme::SmoothToken { .. } => "smooth-token",
+            Scheme::SmoothStatic { .. } => "smooth-static",
         }
     }
 
@@ -61,7 +75,24 @@ impl Scheme {
     pub const fn is_calibrated(self) -> bool {
         match self {
             Scheme::Token | Scheme::Tensor | Scheme::Running(_) | Scheme::Asym | Scheme::LlmInt8 { .. } => false,
-            Scheme::Static | Scheme::Hybrid => true,
+            Scheme::Static | Scheme::Hybrid | Scheme::SmoothToken { .. } | Scheme::SmoothStatic { .. } => true,
+        }
+    }
+
+    /// The exponent of a scheme that smooths.
+    pub const fn alpha(self) -> Option<Alpha> {
+        match self {
+            Scheme::SmoothToken { alpha } | Scheme::SmoothStatic { alpha } => Some(alpha),
+            _ => None,
+        }
+    }
+
+    /// The scheme with another exponent; one that does not smooth is as it was.
+    pub const fn with_alpha(self, alpha: Alpha) -> Scheme {
+        match self {
+            Scheme::SmoothToken { .. } => Scheme::SmoothToken { alpha },
+            Scheme::SmoothStatic { .. } => Scheme::SmoothStatic { alpha },
+            other => other,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Step;
 use crate::{
     AsymmetricTokens, InputCounters, OutlierTokens, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result,
+    smooth::Factors,
 };
 
 /// Codes of whichever kind of scale the scheme has.
@@ -96,11 +97,13 @@ pub struct Tokens {
     pub partial_absmax: Option<PartialAbsmax>,
     /// Counts the inputs that a given scale did not fit.
     pub counters: Option<InputCounters>,
+    /// The smoothing factors that x was divided by: the weights must have been multiplied by the same.
+    pub divided_by: Option<Factors>,
 }
 
 impl Tokens {
     /// Codes, and the kernels that made them.
     pub(super) fn new(codes: TokenCodes, steps: Vec<Step>) -> Self {
-        Tokens { codes, steps, partial_absmax: None, counters: None }
+        Tokens { codes, steps, partial_absmax: None, counters: None, divided_by: None }
     }
 }

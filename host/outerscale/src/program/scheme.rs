@@ -3,6 +3,7 @@
 use crate::{
     linear::{OutlierWeights, Scheme},
     ops::{Window, check_threshold},
+    smooth::Alpha,
 };
 use clap::{Args, ValueEnum};
 
@@ -24,6 +25,9 @@ pub struct SchemeFlags {
     /// What llm-int8 multiplies outlier columns by: a second copy of the weights, or the values of their codes.
     #[arg(long, value_enum, default_value = "f16")]
     outlier_weights: OutlierWeightsWord,
+    /// The exponent of smoothing, in [0, 1]; auto searches for it: half of the sentences choose, the others judge.
+    #[arg(long, value_name = "X|auto", default_value_t = Alpha::Auto, allow_negative_numbers = true)]
+    alpha: Alpha,
 }
 
 /// A threshold from its text.
@@ -61,7 +65,7 @@ impl SchemeFlags {
                     OutlierWeightsWord::Int8 => OutlierWeights::Int8,
                 },
             },
-            scheme => scheme,
+            scheme => scheme.with_alpha(self.alpha),
         }
     }
 }
@@ -90,6 +94,12 @@ enum SchemeWord {
     /// One scale a token; columns with outliers are multiplied in floating point.
     #[value(name = "llm-int8")]
     LlmInt8,
+    /// SmoothQuant: one scale a token of x / s, the factors s from calib_absmax, w and --alpha.
+    #[value(name = "smooth-token")]
+    SmoothToken,
+    /// SmoothQuant: one scale for all tokens of x / s; it and the factors s from calib_absmax, w and --alpha.
+    #[value(name = "smooth-static")]
+    SmoothStatic,
 }
 
 impl SchemeWord {
@@ -103,6 +113,8 @@ impl SchemeWord {
             SchemeWord::Asym => Scheme::Asym,
             SchemeWord::Hybrid => Scheme::Hybrid,
             SchemeWord::LlmInt8 => Scheme::LLM_INT8,
+            SchemeWord::SmoothToken => Scheme::SmoothToken { alpha: Alpha::Auto },
+            SchemeWord::SmoothStatic => Scheme::SmoothStatic { alpha: Alpha::Auto },
         }
     }
 }

@@ -91,6 +91,11 @@ impl Factors {
         Ok(Factors(factors.into()))
     }
 
+    /// Whether both divide and multiply by the same numbers.
+    pub(crate) fn same(&self, other: &Factors) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self == other
+    }
+
     /// The factors, f32 `[K]`.
     pub fn values(&self) -> &[f32] {
         &self.0

@@ -5,6 +5,7 @@
 //! scale an output channel still carries. α tells how much goes over: 0 nothing but a levelling of w, 1 all of it.
 //!
 //! - [`Factors`]: the factors, from calibration and the weights of *all* linears that read the same input.
+//! - [`Alpha`] and [`search()`]: the exponent, chosen layer by layer on the kernels.
 //! - [`Norm`]: where x comes out of a normalization, the division is folded into its parameters and costs nothing.
 //!
 //! # When folding is not allowed
@@ -13,8 +14,13 @@
 //! further on: folding would scale that residual and change the network. There, and where no norm comes before (after
 //! GELU, after attention), x is divided at run time, in the quantizer's own pass over it.
 
+mod alpha;
 mod factors;
 mod fold;
+mod search;
 
+pub use alpha::Alpha;
+pub(crate) use alpha::not_searched;
 pub use factors::{FACTOR_MIN, Factors, Real, weight_absmax};
 pub use fold::Norm;
+pub use search::{AlphaSearch, CANDIDATES, Candidate, Judged, MARGIN, Search, search, search_layer};

@@ -1,10 +1,11 @@
 //! A whole layer against the oracle: what each kernel of a scheme made.
 
 use crate::{
-    Dtype, Element, Result,
+    Dtype, Element, Error, Result,
     files::Layer,
     host::Values,
     linear::{Calibration, Hybrid, LinearResult, OutlierWeights, Scheme, Step, missing},
+    smooth::{Alpha, not_searched},
 };
 
 /// What the oracle makes of a layer under a scheme.
@@ -13,6 +14,8 @@ pub struct Expected {
     pub linear: oracle::Linear,
     /// The layer's output [T, N].
     pub y: Values,
+    /// The smoothing factors, where the scheme smooths.
+    pub smooth: Option<Vec<f32>>,
     /// The largest |x|.
     absmax: f32,
 }
@@ -31,7 +34,8 @@ pub fn expected(layer: &Layer, scheme: Scheme, out: Dtype) -> Result<Expected> {
 /// As [`expected`], with a calibration from elsewhere.
 ///
 /// # Errors
-/// `calib_absmax` as [`linear_calibrated`](crate::linear::linear_calibrated) says.
+/// `calib_absmax` as [`linear_calibrated`](crate::linear::linear_calibrated) says; `alpha` where it is still to be
+/// searched for: the scheme of a [`LinearResult`] has the one that was chosen.
 ///
 /// # Panics
 /// As [`expected`].
@@ -41,16 +45,34 @@ pub fn expected_calibrated(
     calibration: Option<&Calibration>,
     out: Dtype,
 ) -> Result<Expected> {
-    let (x, w) = (layer.x.values.widen(), layer.w.values.widen());
+    let (mut x, mut w) = (layer.x.values.widen(), layer.w.values.widen());
+    let absmax = oracle::tensor_absmax(&x);
     let calibrated = || calibration.ok_or_else(|| missing(scheme));
     let scheme = match scheme {
         Scheme::Hybrid => Hybrid::choose(calibrated()?)?.scheme,
         scheme => scheme,
     };
+    let smooth = match scheme.alpha() {
+        None => None,
+        Some(Alpha::Auto) => return Err(not_searched(scheme.name())),
+        Some(Alpha::Off) => Some(vec![1.0; layer.x.cols as usize]),
+        Some(Alpha::Fixed(alpha)) => {
+            let known = calibrated()?;
+            // The largest weights of the other linears that read x are as good as one more row of w.
+            let others = known.weight_absmax.as_deref().unwrap_or(&[]);
+            let factors = oracle::smooth_factors(&known.channel_absmax, &[&w, others], alpha);
+            Some(factors.map_err(|e| Error::argument("smoothing", "w", e.to_string()))?)
+        }
+    };
+    if let Some(factors) = &smooth {
+        (x, w) = (oracle::smooth_tokens(&x, factors), oracle::smooth_weights(&w, factors));
+    }
     let by = match scheme {
         Scheme::Tensor => oracle::Scheme::Tensor,
         Scheme::Asym => oracle::Scheme::Asym,
-        Scheme::Static => oracle::Scheme::Static(calibrated()?.static_scale()?),
+        Scheme::Static | Scheme::SmoothStatic { alpha: Alpha::Off } => {
+            oracle::Scheme::Static(calibrated()?.static_scale()?)
+        }
         Scheme::LlmInt8 { threshold, outlier_weights } => oracle::Scheme::LlmInt8 {
             threshold,
             outlier_weights: match outlier_weights {
@@ -63,7 +85,11 @@ pub fn expected_calibrated(
             let state = oracle::RunningState { average, ..Default::default() };
             oracle::Scheme::Running(state, oracle::Window { every: by.every, momentum: by.momentum })
         }
-        Scheme::Token | Scheme::Hybrid => oracle::Scheme::Token,
+        Scheme::SmoothStatic { .. } => {
+            let divided = oracle::smooth_tokens(&calibrated()?.channel_absmax, smooth.as_deref().unwrap_or(&[1.0]));
+            oracle::Scheme::Static(oracle::tensor_absmax(&divided) / 127.0)
+        }
+        Scheme::Token | Scheme::Hybrid | Scheme::SmoothToken { .. } => oracle::Scheme::Token,
     };
     let linear =
         oracle::linear(&x, &w, layer.x.cols as usize, by).expect("Layer and the scheme checked what it refuses");
@@ -73,7 +99,7 @@ pub fn expected_calibrated(
         Dtype::Bf16 => Values::Bf16(y.into_iter().map(oracle::float::narrow_bf16).collect()),
         _ => Values::F32(y.into_iter().map(oracle::canonical).collect()),
     };
-    Ok(Expected { linear, y, absmax: oracle::tensor_absmax(&x) })
+    Ok(Expected { linear, y, smooth, absmax })
 }
 
 impl Expected {
@@ -81,7 +107,10 @@ impl Expected {
     pub fn equals(&self, step: &Step, got: &LinearResult) -> bool {
         let want = &self.linear;
         match (step.op, step.made) {
-            ("quantize_token", "q_w, s_w") => got.q_w == want.q_w && same(&got.s_w, &want.s_w),
+            ("quantize_token", "q_w, s_w") => {
+                let factors = [&got.smooth, &self.smooth].map(|smooth| smooth.as_deref().unwrap_or(&[]));
+                same(factors[0], factors[1]) && got.q_w == want.q_w && same(&got.s_w, &want.s_w)
+            }
             ("tensor_absmax", _) => {
                 got.partial_absmax.iter().flatten().map(|v| v.to_bits()).max() == Some(self.absmax.to_bits())
             }

@@ -64,6 +64,34 @@ fn a_static_scale_must_be_there_and_in_range() {
 }
 
 #[test]
+fn smoothing_must_be_possible() {
+    for scheme in ["smooth-token", "smooth-static"] {
+        let fixed = ["--scheme", scheme, "--alpha", "0.5"];
+        let mut bench = Bench::new();
+        for alpha in ["-0.1", "1.01", "nan", "half"] {
+            let flag = format!("--alpha={alpha}");
+            refused(&bench, &["--scheme", scheme, &flag], "must be auto or a number in [0, 1]");
+        }
+        // One sentence, or none named: nothing for one half to judge.
+        refused(&bench, &["--scheme", scheme], "alpha: auto needs the tokens of at least two sentences");
+        bench.set_i32("sentence_id", &[3], &[4; 3]);
+        refused(&bench, &["--scheme", scheme, "--alpha", "auto"], "give a number in [0, 1]");
+        bench.set_f32("calib_absmax", &[5], &[1.0, f32::INFINITY, 1.0, 1.0, 1.0]);
+        refused(&bench, &fixed, "tensor calib_absmax: channel 1 must have finite magnitudes");
+        bench.remove("calib_absmax");
+        refused(&bench, &fixed, "tensor calib_absmax: is missing");
+        let mut bench = Bench::new();
+        let mut w = [0.5; 20];
+        w[7] = f32::NAN;
+        bench.set_f32("w", &[4, 5], &w);
+        refused(&bench, &fixed, "w: channel 2 must have finite magnitudes");
+    }
+    let mut bench = Bench::new();
+    bench.set_f32("calib_absmax", &[5], &[0.0; 5]);
+    refused(&bench, &["--scheme", "smooth-static", "--alpha", "0.5"], "a scale must lie in [2^-100, 2^100]");
+}
+
+#[test]
 fn files_that_are_no_layers() {
     let bench = Bench::new();
     let good = bench.bytes();

@@ -58,6 +58,10 @@ impl Bench {
         self.set(name, Dtype::F32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect());
     }
 
+    fn set_i32(&mut self, name: &'static str, shape: &[usize], values: &[i32]) {
+        self.set(name, Dtype::I32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect());
+    }
+
     /// A tensor of zeros.
     fn set_zeros(&mut self, name: &'static str, dtype: Dtype, shape: &[usize]) {
         self.set(name, dtype, shape, vec![0; shape.iter().product::<usize>() * dtype.bitsize() / 8]);

@@ -42,6 +42,36 @@ fn linear_writes_what_the_kernels_computed() {
 }
 
 #[test]
+fn smoothing_writes_its_factors_and_says_what_it_chose() {
+    let mut bench = Bench::new();
+    bench.set_f32("calib_absmax", &[5], &[2.0; 5]);
+    let factors = |bench: &Bench| -> Vec<f32> {
+        let bytes = fs::read(bench.path("out")).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let smooth = tensors.tensor("smooth").unwrap();
+        assert_eq!((smooth.dtype(), smooth.shape()), (Dtype::F32, &[5][..]));
+        smooth.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    };
+    for scheme in ["smooth-token", "smooth-static"] {
+        let report = json(&bench.linear(&["--scheme", scheme, "--alpha", "1", "--json"]));
+        assert_eq!((report["alpha"].as_f64(), &report["alpha_search"]), (Some(1.0), &Value::Null));
+        // With alpha 1 the factors are the calibrated magnitudes themselves.
+        assert_eq!(factors(&bench), [2.0; 5]);
+        bench.set_i32("sentence_id", &[3], &[0, 0, 1]);
+        let report = json(&bench.linear(&["--scheme", scheme, "--json"]));
+        let search = &report["alpha_search"];
+        assert_eq!(search["chosen"], report["alpha"]);
+        assert_eq!((&search["tokens"][0], &search["tokens"][1]), (&Value::from(2), &Value::from(1)));
+        let curve = search["curve"].as_array().expect("a curve");
+        assert!(curve.len() > 10 && curve[0]["alpha"].is_null() && curve[1]["alpha"].as_f64() == Some(0.3), "{search}");
+        if report["alpha"].is_null() {
+            assert_eq!(factors(&bench), [1.0; 5], "no smoothing has factors of one");
+        }
+        bench.remove("sentence_id");
+    }
+}
+
+#[test]
 fn accumulators_are_those_of_the_codes() {
     let bench = Bench::new();
     json(&bench.linear(&["--json"]));
@@ -104,7 +134,7 @@ fn nan_and_inf_are_data() {
 fn demo_is_equal_in_every_line() {
     let report = json(&outerscale(&["demo", "--json"]));
     assert_eq!(report["equal"], Value::Bool(true), "{report:#}");
-    assert_eq!(report["schemes"].as_array().expect("schemes").len(), 5);
+    assert_eq!(report["schemes"].as_array().expect("schemes").len(), 9);
     // A figure worked out independently in float64 for the whole model: per-token errors are about 1 %.
     let token = report["schemes"][0]["relative_error"].as_f64().expect("an error");
     assert!((0.003..0.03).contains(&token), "{token}");
