@@ -2,6 +2,7 @@
 
 use crate::{Dtype, Float};
 use half::{bf16, f16};
+use std::ops::Range;
 
 /// Floating-point values.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +65,18 @@ impl Values {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Some of the values.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn slice(&self, range: Range<usize>) -> Values {
+        match self {
+            Values::F32(v) => Values::F32(v[range].to_vec()),
+            Values::F16(v) => Values::F16(v[range].to_vec()),
+            Values::Bf16(v) => Values::Bf16(v[range].to_vec()),
+        }
     }
 
     /// Each value as f32, exactly.

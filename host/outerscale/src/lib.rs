@@ -69,6 +69,7 @@ pub mod ptx;
 pub mod registry;
 pub mod report;
 pub mod smooth;
+pub mod study;
 pub mod verify;
 
 pub use element::{Dtype, Element, Float, OutputElement};

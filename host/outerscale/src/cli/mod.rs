@@ -6,6 +6,7 @@ mod demo;
 mod devices;
 mod inspect;
 mod linear;
+mod study;
 mod verify;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -38,6 +39,8 @@ enum Command {
     Linear(linear::Flags),
     /// Keep what linears' inputs are like, and say what each rule for a static scale makes of it.
     Calibrate(calibrate::Flags),
+    /// Run every scheme on every given layer: report.html and report.json with errors, costs, plots and a recommendation.
+    Study(study::Flags),
     /// Hold every kernel variant against the oracle, bit for bit.
     Verify {
         /// Only kernels whose name holds this; an op's name selects the op.
@@ -99,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo { common } => (common.json, demo::run(&common)),
         Command::Calibrate(flags) => (flags.common.json, calibrate::run(&flags)),
         Command::Linear(flags) => (flags.common.json, linear::run(&flags)),
+        Command::Study(flags) => (flags.common.json, study::run(&flags)),
         Command::Verify { only, seed, schedules, common } => {
             (common.json, verify::run(Options { only, seed, schedules: schedules.into() }, &common))
         }

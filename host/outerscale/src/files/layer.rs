@@ -7,7 +7,7 @@ use crate::{
 };
 use contract::limits::MAX_K;
 use safetensors::{SafeTensors, tensor::TensorView};
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 /// A linear layer and the tokens that go through it: y = x · wᵀ + bias.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,18 @@ impl Layer {
     /// The layer's bias, by which the product starts: +0 where there is none.
     pub fn bias(&self) -> Option<&[f32]> {
         self.bias.as_deref()
+    }
+
+    /// The layer with some of its tokens.
+    ///
+    /// # Panics
+    /// If it has not as many.
+    pub fn tokens(&self, tokens: Range<usize>) -> Layer {
+        let cols = self.x.cols as usize;
+        let values = self.x.values.slice(tokens.start * cols..tokens.end * cols);
+        let sentence_id = self.sentence_id.as_ref().map(|ids| ids[tokens.clone()].to_vec());
+        let x = HostMatrix { rows: tokens.len() as u64, cols: self.x.cols, values };
+        Layer { x, sentence_id, ..self.clone() }
     }
 }
 
@@ -205,7 +217,9 @@ mod tests {
             ];
             Layer::parse(Path::new("f"), &safetensors::serialize(views, None).unwrap()).map_err(|e| e.to_string())
         };
-        assert_eq!(of(&[7, 7, 2]).unwrap().sentence_id.unwrap(), [7, 7, 2]);
+        let layer = of(&[7, 7, 2]).unwrap();
+        assert_eq!((layer.tokens(1..3).x.rows, layer.tokens(1..3).sentence_id), (2, Some(vec![7, 2])));
+        assert_eq!(layer.sentence_id.unwrap(), [7, 7, 2]);
         assert_eq!(of(&[7, 2, 7]).unwrap_err(), "f: tensor sentence_id: sentence 7 is in more than one piece");
         let error = of(&[7, 2]).unwrap_err();
         assert_eq!(error, "f: tensor sentence_id: must be I32, one for each of 3 tokens, is I32 [2]");

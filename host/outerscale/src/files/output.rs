@@ -91,7 +91,7 @@ impl OutputFile {
 }
 
 /// An empty file beside `target`, so that renaming is one step.
-fn temporary(target: &Path) -> std::io::Result<NamedTempFile> {
+pub(super) fn temporary(target: &Path) -> std::io::Result<NamedTempFile> {
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::Builder::new()
         .prefix(".outerscale-")
@@ -101,7 +101,7 @@ fn temporary(target: &Path) -> std::io::Result<NamedTempFile> {
 }
 
 /// The reason without the temporary name, which means nothing to a user.
-fn io_reason(error: &std::io::Error) -> String {
+pub(super) fn io_reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" at path ").next().unwrap_or_default().to_owned()
 }

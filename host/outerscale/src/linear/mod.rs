@@ -20,12 +20,13 @@ pub(crate) use calibration::missing;
 pub use hybrid::{Hybrid, SPREAD_LIMIT};
 pub use llm_int8::OutlierWeights;
 pub use quantized::QuantizedLinear;
-pub use reference::{Distance, Reference};
+pub use reference::{Distance, Reference, products};
 pub use scheme::Scheme;
 pub use tokens::{TokenCodes, Tokens};
 
 use crate::{
     Activations, Dtype, Error, Gpu, InputCounts, Launch, Layout, Output, Result,
+    calibration::samples,
     files::Layer,
     host::{Values, with_values},
     ops::Choice,
@@ -75,6 +76,16 @@ pub struct LinearResult {
     pub scheme: Scheme,
     /// The kernels, in order.
     pub steps: Vec<Step>,
+    /// How many of them made the layer ready, before there was any token.
+    pub prepared: usize,
+}
+
+impl LinearResult {
+    /// The kernels that a batch costs: without those that made the layer ready, and without the second product that
+    /// only shows the accumulators.
+    pub fn batch_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().skip(self.prepared).filter(|step| step.made != "acc")
+    }
 }
 
 /// Runs a layer on the GPU: x and w are quantized, their codes multiplied, the product dequantized to
@@ -103,6 +114,23 @@ pub fn linear_calibrated(
     let scheme = search.as_ref().map_or(scheme, |search| scheme.with_alpha(search.chosen));
     let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration)?;
     Ok(LinearResult { search, ..run(gpu, &ready, layer, (scheme, out))? })
+}
+
+/// As [`linear_calibrated`], each sentence of the layer's tokens a batch of its own and in order: for a scheme that
+/// carries something from one batch to the next. A layer that knows no sentences is one batch.
+///
+/// # Errors
+/// As [`linear_calibrated`].
+pub fn linear_by_sentence(
+    gpu: &Gpu,
+    layer: &Layer,
+    scheme: Scheme,
+    calibration: Option<&Calibration>,
+    out: Dtype,
+) -> Result<Vec<LinearResult>> {
+    let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration)?;
+    let sentences = samples(layer.sentence_id.as_deref(), layer.x.rows as usize);
+    sentences.into_iter().map(|tokens| run(gpu, &ready, &layer.tokens(tokens), (scheme, out))).collect()
 }
 
 /// The layer's tokens through a layer that is ready.
@@ -150,5 +178,6 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, (scheme, out): (Scheme
         search: None,
         scheme,
         steps,
+        prepared: ready.steps().len(),
     })
 }

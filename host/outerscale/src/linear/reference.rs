@@ -28,6 +28,13 @@ pub struct Distance {
     pub tokens: usize,
 }
 
+/// x [tokens, K] · wᵀ [K, N] in float64 by all cores, the oracle's [`reference`](oracle::reference()) without bias.
+pub fn products(x: &[f32], w: &[f32], k: usize) -> Vec<f64> {
+    // Each output is one sum whichever core makes it: the bits do not depend on how tokens are shared out.
+    let parts: Vec<Vec<f64>> = x.par_chunks(TOKENS * k).map(|x| oracle::reference(x, w, None, k)).collect();
+    parts.concat()
+}
+
 impl<'a> Reference<'a> {
     /// For all tokens of a layer, or for as many, evenly spread, as take about a second.
     pub fn of(layer: &'a Layer) -> Reference<'a> {
@@ -35,15 +42,9 @@ impl<'a> Reference<'a> {
         let measured = m.min((PRODUCTS / (n * k) as u64).max(1) as usize);
         let rows: Vec<usize> = (0..measured).map(|index| index * m / measured).collect();
         let (x, w) = (layer.x.values.widen(), layer.w.values.widen());
-        // Each output is one sum whichever core makes it: the bits do not depend on how tokens are shared out.
-        let parts: Vec<Vec<f64>> = rows
-            .par_chunks(TOKENS)
-            .map(|rows| {
-                let x: Vec<f32> = rows.iter().flat_map(|row| &x[row * k..][..k]).copied().collect();
-                oracle::reference(&x, &w, None, k)
-            })
-            .collect();
-        Reference { layer, rows, y: parts.concat() }
+        let x: Vec<f32> = rows.iter().flat_map(|row| &x[row * k..][..k]).copied().collect();
+        let y = products(&x, &w, k);
+        Reference { layer, rows, y }
     }
 
     /// The tokens that are measured, in ascending order.
