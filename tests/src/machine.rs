@@ -24,6 +24,7 @@ impl Argument for args::QuantizeSmoothStaticArgs {}
 impl Argument for args::QuantizeAsymArgs {}
 impl Argument for args::RowSumsArgs {}
 impl Argument for args::GemmOutliersArgs {}
+impl Argument for contract::preset::QuantizePresetArgs {}
 impl Argument for args::PackRowsArgs {}
 impl Argument for args::GemmArgs {}
 impl Argument for args::GemmAsymArgs {}

@@ -7,11 +7,11 @@ use crate::{
     harness::Place,
     machine::Machine,
 };
-use contract::{args, limits::padded_row_bytes};
+use contract::{args, limits::padded_row_bytes, preset::QuantizePresetArgs};
 use half::{bf16, f16};
 use outerscale::{
     Dtype, Element,
-    ops::{Problem, Variant},
+    ops::{Preset, Problem, Variant},
     registry,
 };
 
@@ -93,6 +93,7 @@ impl Trial<'_> {
                     "quantize_outliers" => self.quantize_outliers(&input),
                     "quantize_token" => self.quantize_token(&input),
                     "quantize_smooth_token" => self.quantize_smooth_token(&input),
+                    "quantize_preset" => self.quantize_preset(&input),
                     "quantize_asym" => self.quantize_asym(&input),
                     "quantize_tensor" => self.quantize_tensor(&input),
                     "quantize_smooth_static" => self.quantize_smooth_static(&input),
@@ -191,6 +192,40 @@ impl Trial<'_> {
         self.compare("scales", scales, &want.scales)?;
         self.compare("zero points", zero_points, &want.zero_points)?;
         self.compare("codes", q.ptr, &oracle::pack_rows(&want.codes, rows, cols, cols))
+    }
+
+    fn quantize_preset<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
+        let (rows, cols) = (input.place.rows, input.place.cols);
+        let of = match T::DTYPE {
+            Dtype::F16 => oracle::Type::F16,
+            Dtype::Bf16 => oracle::Type::Bf16,
+            _ => oracle::Type::F32,
+        };
+        // The rules of compressed-tensors and of roundf have every choice but the products between them, and those of
+        // bitsandbytes and torchao have these.
+        let presets = [
+            (Preset::CompressedTensors, oracle::Preset::CompressedTensors),
+            (Preset::Roundf, oracle::Preset::Roundf),
+            (Preset::Bitsandbytes, oracle::Preset::Bitsandbytes),
+            (Preset::Torchao, oracle::Preset::Torchao),
+        ];
+        for (preset, by) in presets {
+            let wrong = |what: String| format!("{}: {what}", preset.name());
+            let rule = preset.of_rows(T::DTYPE).ok_or_else(|| wrong("has no rule of rows".to_owned()))?;
+            let want = oracle::quantize_preset(&input.wide, rows, cols, by, of).ok_or("the oracle has no rule")?;
+            let (x, q) = (self.matrix(input), self.codes(rows, cols));
+            let (scales, absmax) = (self.machine.room(4 * rows), self.machine.room(4 * rows));
+            self.launch(input.place, &QuantizePresetArgs { x, q, scales, absmax, given: 0.0, rule })?;
+            self.compare("scales", scales, &want.scales).map_err(wrong)?;
+            self.compare("absmax", absmax, &want.absmax).map_err(wrong)?;
+            self.compare("codes", q.ptr, &oracle::pack_rows(&want.codes, rows, cols, cols)).map_err(wrong)?;
+        }
+        let rule = Preset::Roundf.of_given_scale().ok_or("roundf takes a given scale")?;
+        let given = 0.0625;
+        let want = oracle::quantize_preset_static(&input.wide, given, oracle::Preset::Roundf, of).ok_or("as above")?;
+        let (x, q) = (self.matrix(input), self.codes(rows, cols));
+        self.launch(input.place, &QuantizePresetArgs { x, q, scales: 0, absmax: 0, given, rule })?;
+        self.compare("codes under a given scale", q.ptr, &oracle::pack_rows(&want, rows, cols, cols))
     }
 
     fn row_sums(&self, place: Place) -> Result<(), String> {

@@ -24,6 +24,7 @@ pub mod outlier_columns;
 pub mod pack_rows;
 pub mod quantize_asym;
 pub mod quantize_outliers;
+pub mod quantize_preset;
 pub mod quantize_smooth_static;
 pub mod quantize_smooth_token;
 pub mod quantize_static;
@@ -49,6 +50,7 @@ pub use outlier_columns::{outlier_columns, outlier_list};
 pub use pack_rows::pack_rows;
 pub use quantize_asym::{Asymmetric, quantize_asym};
 pub use quantize_outliers::quantize_outliers;
+pub use quantize_preset::{Preset, PresetCodes, Type, quantize_preset, quantize_preset_static};
 pub use quantize_smooth_static::quantize_smooth_static;
 pub use quantize_smooth_token::quantize_smooth_token;
 pub use quantize_static::quantize_static;
@@ -77,6 +79,7 @@ pub const OPS: &[&str] = &[
     "quantize_outliers",
     "quantize_smooth_static",
     "quantize_asym",
+    "quantize_preset",
     "pack_rows",
     "row_sums",
     "gemm",

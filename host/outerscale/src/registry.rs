@@ -102,6 +102,7 @@ pub static OPS: &[Op] = &[
     op!(quantize_outliers, QUANTIZE_OUTLIERS, oracle: quantize_outliers),
     op!(quantize_smooth_static, QUANTIZE_SMOOTH_STATIC, oracle: quantize_smooth_static),
     op!(quantize_asym, QUANTIZE_ASYM, oracle: quantize_asym),
+    op!(quantize_preset, QUANTIZE_PRESET, oracle: quantize_preset),
     op!(pack_rows, PACK_ROWS, oracle: pack_rows),
     op!(row_sums, ROW_SUMS, oracle: row_sums),
     op!(gemm, GEMM, oracle: gemm),

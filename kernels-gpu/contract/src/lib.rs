@@ -9,4 +9,5 @@ pub mod fragment;
 pub mod gemm_tile;
 pub mod grid;
 pub mod limits;
+pub mod preset;
 pub mod swizzle;

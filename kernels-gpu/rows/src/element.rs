@@ -1,6 +1,6 @@
 //! Types of elements, and sixteen bytes of them in four registers.
 
-use cuda_std::cvt::{cvt_f32_f16, f32_from_bf16};
+use cuda_std::cvt::{cvt_f32_f16, cvt_rn_bf16_f32, cvt_rn_f16_f32, f32_from_bf16};
 use cuda_std::memory::{ld_global_nc_b8, ld_global_nc_b16, ld_global_nc_b32};
 
 use crate::row::Window;
@@ -21,6 +21,9 @@ pub trait Element: Copy {
 pub trait Float: Element {
     /// Element `i` of a window, widened exactly. `i` is a constant after unrolling.
     fn widen(window: Window, i: u32) -> f32;
+
+    /// `value` rounded to the type, to nearest even, and widened again.
+    fn narrow(value: f32) -> f32;
 
     /// The greater of `running` and every |element| of the window, in a form that [`Float::absmax_bits`] reads.
     ///
@@ -57,6 +60,11 @@ impl Float for f32 {
     #[inline(always)]
     fn widen(window: Window, i: u32) -> f32 {
         f32::from_bits(window[i as usize])
+    }
+
+    #[inline(always)]
+    fn narrow(value: f32) -> f32 {
+        value
     }
 
     #[inline(always)]
@@ -150,6 +158,11 @@ impl Float for F16 {
     }
 
     #[inline(always)]
+    fn narrow(value: f32) -> f32 {
+        cvt_f32_f16(cvt_rn_f16_f32(value))
+    }
+
+    #[inline(always)]
     fn absmax(running: [u32; 2], window: Window) -> [u32; 2] {
         absmax_of_halves(running, window)
     }
@@ -189,6 +202,11 @@ impl Float for Bf16 {
     #[inline(always)]
     fn widen(window: Window, i: u32) -> f32 {
         f32_from_bf16(half_word(window, i))
+    }
+
+    #[inline(always)]
+    fn narrow(value: f32) -> f32 {
+        f32_from_bf16(cvt_rn_bf16_f32(value))
     }
 
     #[inline(always)]

@@ -192,6 +192,36 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         edit: |text| at_sites(text, |l| dropped(l, "st.global.v4")),
     },
     Mutation {
+        what: "lose the sign of a zero point's product",
+        entries: &["gemm_asym_t128x128_bf16", "gemm_asym_t64x64_f16", "gemm_asym_t16x64_f32"],
+        edit: zero_point_added,
+    },
+    Mutation {
+        what: "saturate codes in another order",
+        entries: &["quantize_asym_warp_f16", "quantize_asym_block_f32", "quantize_preset_warp_f16"],
+        edit: |text| at_sites(text, |l| swapped_sources(l, "cvt.pack.sat.s8.s32.b32")),
+    },
+    Mutation {
+        what: "round a shifted code towards zero",
+        entries: &["quantize_asym_warp_f16", "quantize_asym_block_f32", "quantize_preset_warp_f32"],
+        edit: |text| at_sites(text, |l| renamed(l, "cvt.rni.s32.f32", "cvt.rzi.s32.f32")),
+    },
+    Mutation {
+        what: "order numbers by their patterns as the other end of the range has them",
+        entries: &["quantize_asym_warp_f32", "quantize_asym_block_f32"],
+        edit: |text| at_sites(text, |l| renamed(l, "max.s32", "max.u32")),
+    },
+    Mutation {
+        what: "sum other bytes",
+        entries: &["row_sums"],
+        edit: |text| at_sites(text, |l| constant(l, "mov.b32", "16843009", "16842753")),
+    },
+    Mutation {
+        what: "divide by another number of steps",
+        entries: &["quantize_asym_warp_f32", "quantize_asym_block_f32"],
+        edit: |text| at_sites(text, |l| constant(l, "mov.b32", "1132396544", "1132462080")),
+    },
+    Mutation {
         what: "do not count what a scale does not fit",
         entries: &["quantize_static_f32", "quantize_static_bf16"],
         edit: |text| at_sites(text, |l| dropped(l, "red.")),
@@ -252,6 +282,28 @@ fn swap(line: &Line<'_>, mnemonic: &str, operand: usize) -> Option<String> {
 
 fn dropped(line: &Line<'_>, mnemonic: &str) -> Option<String> {
     line.mnemonic.starts_with(mnemonic).then(String::new)
+}
+
+/// Takes the two values that an instruction packs in the other order.
+fn swapped_sources(line: &Line<'_>, mnemonic: &str) -> Option<String> {
+    let p = line.parts();
+    (line.mnemonic == mnemonic).then(|| instruction(mnemonic, &[p[0], p[2], p[1], p[3]]))
+}
+
+/// acc + zp · sum for acc - zp · sum: the difference that takes the product made last.
+fn zero_point_added(text: &str) -> Vec<Mutant> {
+    let product = RefCell::new(String::new());
+    at_sites(text, |line| {
+        let p = line.parts();
+        match line.mnemonic {
+            "mul.lo.s32" => {
+                product.replace(p[0].to_owned());
+                None
+            }
+            "sub.s32" => (p[2] == *product.borrow()).then(|| instruction("add.s32", &p[..3])),
+            _ => None,
+        }
+    })
 }
 
 fn drop_barrier(text: &str) -> Vec<Mutant> {

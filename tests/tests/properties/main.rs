@@ -7,6 +7,7 @@
 
 mod calibration;
 mod gemm;
+mod goldens;
 mod gpu;
 mod laws;
 mod limits;

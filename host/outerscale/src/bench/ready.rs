@@ -4,7 +4,7 @@ use super::Shape;
 use crate::{
     Activations, Bias, ColumnAbsmax, Element, Gpu, HalfWeights, Int8Matrix, Launch, Layout, OutlierTokens, Output,
     Result, RunningState, Scales, Weights,
-    ops::{self, AsymmetricProduct, Choice, OutlierProduct, Product, StaticScale, Window},
+    ops::{self, AsymmetricProduct, Choice, OutlierProduct, Preset, Product, StaticScale, Window},
 };
 use half::f16;
 
@@ -123,6 +123,12 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
                     && same(&q.scales().download()?, &want.scales)
             };
             (launch, equal)
+        }
+        "quantize_preset" => {
+            let (q, _, launch) = ops::quantize_preset(gpu, &x, Preset::CompressedTensors, Choice::Auto)?;
+            let by = (oracle::Preset::CompressedTensors, oracle::Type::F16);
+            let want = || oracle::quantize_preset(&wide(), rows, cols, by.0, by.1);
+            (launch, no || Some(q.download_codes()?) == want().map(|want| want.codes))
         }
         "row_sums" => {
             let (q, _) = ops::quantize_weights(gpu, &Weights::upload(gpu, &host, layout)?, Choice::Auto)?;

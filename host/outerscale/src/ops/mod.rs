@@ -12,6 +12,7 @@ mod outlier_list;
 mod pack_rows;
 mod quantize_asym;
 mod quantize_outliers;
+mod quantize_preset;
 mod quantize_smooth_static;
 mod quantize_smooth_token;
 mod quantize_static;
@@ -32,6 +33,7 @@ pub use outlier_list::outlier_list;
 pub use pack_rows::pack_rows;
 pub use quantize_asym::quantize_asym;
 pub use quantize_outliers::quantize_outliers;
+pub use quantize_preset::{Preset, quantize_preset, quantize_preset_static, quantize_preset_weights};
 pub use quantize_smooth_static::quantize_smooth_static;
 pub use quantize_smooth_token::quantize_smooth_token;
 pub use quantize_static::{StaticScale, quantize_static};
@@ -47,6 +49,7 @@ pub(crate) mod tables {
     //! The variant rows and preferences of each op, for the registry.
     pub(crate) use super::gemm_outliers::GEMM_OUTLIERS;
     pub(crate) use super::quantize_outliers::QUANTIZE_OUTLIERS;
+    pub(crate) use super::quantize_preset::QUANTIZE_PRESET;
     pub(crate) use super::quantize_smooth_static::QUANTIZE_SMOOTH_STATIC;
     pub(crate) use super::{column_absmax::COLUMN_ABSMAX, quantize_smooth_token::QUANTIZE_SMOOTH_TOKEN};
     pub(crate) use super::{gemm::GEMM, gemm_asym::GEMM_ASYM, quantize_asym::QUANTIZE_ASYM, row_sums::ROW_SUMS};

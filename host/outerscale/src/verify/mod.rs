@@ -8,6 +8,7 @@ mod check;
 mod data;
 pub mod layer;
 mod outliers;
+mod presets;
 mod product;
 mod product_asym;
 mod product_outliers;
@@ -17,6 +18,7 @@ mod smoothing;
 
 pub use check::Check;
 pub(crate) use outliers::{outlier_columns, outlier_list, quantize_outliers};
+pub(crate) use presets::quantize_preset;
 pub(crate) use product::gemm;
 pub(crate) use product_asym::gemm_asym;
 pub(crate) use product_outliers::gemm_outliers;

@@ -101,7 +101,7 @@ fn pack_window<T: Float>(value: impl Fn(u32) -> f32, code: impl Fn(f32) -> i32) 
 
 /// A window of codes, four at a time made of four numbers.
 #[inline(always)]
-fn pack_words<T: Float>(value: impl Fn(u32) -> f32, codes: impl Fn([f32; 4]) -> u32) -> Window {
+pub(crate) fn pack_words<T: Float>(value: impl Fn(u32) -> f32, codes: impl Fn([f32; 4]) -> u32) -> Window {
     let mut words = [0; 4];
     for word in 0..Row::<T>::WINDOW / 4 {
         let mut quad = [0.0; 4];

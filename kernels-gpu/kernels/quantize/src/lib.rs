@@ -13,6 +13,7 @@ mod encode_rows;
 pub mod pack_rows;
 pub mod quantize_asym;
 pub mod quantize_outliers;
+pub mod quantize_preset;
 mod quantize_rows;
 pub mod quantize_smooth_static;
 pub mod quantize_smooth_token;
