@@ -144,15 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn one_token_attends_to_itself() {
-        let batch = Batch { ids: vec![7], sentences: vec![0..1], truncated: 0 };
+    fn tokens_attend_within_their_sentence() {
+        let batch = Batch { ids: vec![7, 8], sentences: vec![0..1, 1..2], truncated: 0 };
         let config: Config = serde_json::from_str(
             r#"{"hidden_size": 4, "intermediate_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1,
                 "layer_norm_eps": 1e-12, "max_position_embeddings": 8, "hidden_act": "gelu", "vocab_size": 9,
                 "type_vocab_size": 2}"#,
         )
         .unwrap();
-        let qkv = Array2::from_shape_fn((1, 12), |(_, col)| col as f32);
-        assert_eq!(attention(&qkv, &batch, &config), array![[8.0, 9.0, 10.0, 11.0]]);
+        // Two sentences of one token each: the other's does not matter.
+        let qkv = Array2::from_shape_fn((2, 12), |(row, col)| (100 * row + col) as f32);
+        let values = array![[8.0, 9.0, 10.0, 11.0], [108.0, 109.0, 110.0, 111.0]];
+        assert_eq!(attention(&qkv, &batch, &config), values);
     }
 }
