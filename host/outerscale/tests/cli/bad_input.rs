@@ -134,6 +134,17 @@ fn outputs_that_cannot_be_written() {
 }
 
 #[test]
+fn a_threshold_is_a_number_that_is_not_negative() {
+    let bench = Bench::new();
+    for threshold in ["-1", "-0.001", "-inf", "NaN", "-NaN", "six", ""] {
+        let flag = format!("--threshold={threshold}");
+        refused(&bench, &["--scheme", "llm-int8", &flag], "must be a number of at least 0, or inf");
+    }
+    refused(&bench, &["--scheme", "llm-int8", "--threshold", "-6"], "must be a number of at least 0, or inf");
+    refused(&bench, &["--scheme", "llm-int8", "--outlier-weights", "f32"], "f16, int8");
+}
+
+#[test]
 fn calls_that_are_wrong() {
     assert_refused(&outerscale(&[]), "a command is missing");
     assert_refused(&outerscale(&["quantise"]), "quantise");

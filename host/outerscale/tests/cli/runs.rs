@@ -1,6 +1,7 @@
 //! Right calls: what they print and write.
 
 use super::{Bench, outerscale, stderr, stdout};
+use outerscale::linear::Scheme;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::{fs, process::Output};
@@ -72,6 +73,29 @@ fn smoothing_writes_its_factors_and_says_what_it_chose() {
 }
 
 #[test]
+fn outlier_columns_are_written_in_order() {
+    for (threshold, columns) in [("0", vec![0, 1, 2, 3, 4]), ("0.99", vec![1]), ("inf", vec![]), ("6", vec![])] {
+        for weights in ["f16", "int8"] {
+            let mut bench = Bench::new();
+            let x = [0.1, -0.99, 0.2, 0.3, 0.4].repeat(3);
+            bench.set_f32("x", &[3, 5], &x);
+            let flags = ["--scheme", "llm-int8", "--threshold", threshold, "--outlier-weights", weights];
+            let text = stdout(&bench.linear(&flags));
+            assert!(text.contains(&format!("{} of 5 columns have outliers", columns.len())), "{text}");
+            let bytes = fs::read(bench.path("out")).unwrap();
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let written = tensors.tensor("outlier_columns").unwrap();
+            assert_eq!((written.dtype(), written.shape()), (Dtype::I32, &[columns.len()][..]));
+            let got: Vec<i32> =
+                written.data().chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            assert_eq!(got, columns, "threshold {threshold}");
+            let report = json(&bench.linear(&[&flags[..], &["--json"]].concat()));
+            assert_eq!(report["outlier_columns"].as_array().expect("columns").len(), columns.len());
+        }
+    }
+}
+
+#[test]
 fn accumulators_are_those_of_the_codes() {
     let bench = Bench::new();
     json(&bench.linear(&["--json"]));
@@ -134,7 +158,7 @@ fn nan_and_inf_are_data() {
 fn demo_is_equal_in_every_line() {
     let report = json(&outerscale(&["demo", "--json"]));
     assert_eq!(report["equal"], Value::Bool(true), "{report:#}");
-    assert_eq!(report["schemes"].as_array().expect("schemes").len(), 9);
+    assert_eq!(report["schemes"].as_array().expect("schemes").len(), Scheme::ALL.len());
     // A figure worked out independently in float64 for the whole model: per-token errors are about 1 %.
     let token = report["schemes"][0]["relative_error"].as_f64().expect("an error");
     assert!((0.003..0.03).contains(&token), "{token}");
