@@ -113,6 +113,35 @@ impl Line<'_> {
     }
 }
 
+/// Exchanges the first two registers of a vector operand.
+pub(crate) fn swap(line: &Line<'_>, mnemonic: &str, operand: usize) -> Option<String> {
+    line.mnemonic.starts_with(mnemonic).then(|| {
+        let mut list = registers(&line.operands[operand]);
+        list.swap(0, 1);
+        line.with(operand, &vector(&list))
+    })
+}
+
+pub(crate) fn dropped(line: &Line<'_>, mnemonic: &str) -> Option<String> {
+    line.mnemonic.starts_with(mnemonic).then(String::new)
+}
+
+pub(crate) fn renamed(line: &Line<'_>, from: &str, to: &str) -> Option<String> {
+    (line.mnemonic == from).then(|| line.renamed(to))
+}
+
+/// Replaces a constant operand.
+pub(crate) fn constant(line: &Line<'_>, mnemonic: &str, from: &str, to: &str) -> Option<String> {
+    let index = line.operands.iter().position(|operand| operand == from)?;
+    (line.mnemonic == mnemonic).then(|| line.with(index, to))
+}
+
+/// Makes `op d, a, constant` a move.
+pub(crate) fn passed(line: &Line<'_>, mnemonic: &str, constant: &str) -> Option<String> {
+    let parts = line.parts();
+    (line.mnemonic == mnemonic && parts[2] == constant).then(|| instruction("mov.b32", &parts[..2]))
+}
+
 #[test]
 fn lines_are_read() {
     let line = read("\tmma.sync.x {%r1, %r2}, {%r3}, [%rd4+8], 7;").unwrap();

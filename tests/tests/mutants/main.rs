@@ -4,6 +4,7 @@
 //! `cargo test -p outerscale-tests --test mutants -- --nocapture` prints the table.
 
 mod edit;
+mod smoothing;
 mod table;
 
 use edit::only_entry;
@@ -72,7 +73,7 @@ fn shipped_kernels_pass_in_every_way() {
 #[test]
 fn every_mutant_is_caught() {
     let mut mutants = Vec::new();
-    for mutation in table::MUTATIONS {
+    for mutation in table::MUTATIONS.iter().chain(smoothing::MUTATIONS) {
         for entry in mutation.entries {
             let made = (mutation.edit)(&source(entry));
             assert!(!made.is_empty(), "{entry} has nothing to {}: mend the mutation", mutation.what);

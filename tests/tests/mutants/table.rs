@@ -1,7 +1,7 @@
 //! What is done to which kernel. Left out are changes that are none: without the maximum with -127 a dynamic
 //! scale still reaches no -128, as no x is larger than 127 scales.
 
-use crate::edit::{Line, Mutant, at_sites, instruction, registers, vector};
+use crate::edit::{Line, Mutant, at_sites, constant, dropped, instruction, passed, registers, renamed, swap};
 use std::cell::RefCell;
 
 /// One way to make kernels wrong.
@@ -271,19 +271,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
 
 const ROUND: &str = "cvt.rni.sat.s8.f32";
 
-/// Exchanges the first two registers of a vector operand.
-fn swap(line: &Line<'_>, mnemonic: &str, operand: usize) -> Option<String> {
-    line.mnemonic.starts_with(mnemonic).then(|| {
-        let mut list = registers(&line.operands[operand]);
-        list.swap(0, 1);
-        line.with(operand, &vector(&list))
-    })
-}
-
-fn dropped(line: &Line<'_>, mnemonic: &str) -> Option<String> {
-    line.mnemonic.starts_with(mnemonic).then(String::new)
-}
-
 /// Takes the two values that an instruction packs in the other order.
 fn swapped_sources(line: &Line<'_>, mnemonic: &str) -> Option<String> {
     let p = line.parts();
@@ -308,22 +295,6 @@ fn zero_point_added(text: &str) -> Vec<Mutant> {
 
 fn drop_barrier(text: &str) -> Vec<Mutant> {
     at_sites(text, |line| dropped(line, "bar.sync"))
-}
-
-fn renamed(line: &Line<'_>, from: &str, to: &str) -> Option<String> {
-    (line.mnemonic == from).then(|| line.renamed(to))
-}
-
-/// Replaces a constant operand.
-fn constant(line: &Line<'_>, mnemonic: &str, from: &str, to: &str) -> Option<String> {
-    let index = line.operands.iter().position(|operand| operand == from)?;
-    (line.mnemonic == mnemonic).then(|| line.with(index, to))
-}
-
-/// Makes `op d, a, constant` a move.
-fn passed(line: &Line<'_>, mnemonic: &str, constant: &str) -> Option<String> {
-    let parts = line.parts();
-    (line.mnemonic == mnemonic && parts[2] == constant).then(|| instruction("mov.b32", &parts[..2]))
 }
 
 fn passed_first(line: &Line<'_>, mnemonic: &str) -> Option<String> {

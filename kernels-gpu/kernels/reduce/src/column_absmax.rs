@@ -47,8 +47,8 @@ impl Maxima {
     /// # Safety
     /// The columns are live and accessed by nothing but atomics.
     #[inline(always)]
-    unsafe fn store(self, columns: u64, col: u64, len: u32) {
-        for i in 0..MOST as u32 {
+    unsafe fn store<T: Float>(self, columns: u64, col: u64, len: u32) {
+        for i in 0..Row::<T>::WINDOW {
             let magnitude = numeric::canonical(f32::from_bits(self.0[i as usize]));
             if i < len && magnitude != 0 {
                 // SAFETY: the caller's.
@@ -110,7 +110,7 @@ unsafe fn column_absmax<T: Float>(args: &ColumnAbsmaxArgs) {
         let load = |row: Row<T>| unsafe { row.share(window_idx, 1).load(0) };
         let maxima = rows.maxima::<T>(x, share.has(0), load);
         // SAFETY: the window's own columns.
-        unsafe { maxima.store(args.absmax, share.col(0), if share.has(0) { Row::<T>::WINDOW } else { 0 }) };
+        unsafe { maxima.store::<T>(args.absmax, share.col(0), if share.has(0) { Row::<T>::WINDOW } else { 0 }) };
         if group == 0 {
             // The edges of the rows are the first group's, one lane each. After the windows, not with them: both at
             // once take more registers than there are.
@@ -119,7 +119,7 @@ unsafe fn column_absmax<T: Float>(args: &ColumnAbsmaxArgs) {
             let load = |row: Row<T>| unsafe { row.load_edge(edge) };
             let maxima = rows.maxima::<T>(x, edge.len > 0, load);
             // SAFETY: the edge's own columns.
-            unsafe { maxima.store(args.absmax, edge.col, edge.len) };
+            unsafe { maxima.store::<T>(args.absmax, edge.col, edge.len) };
         }
         unit += Warp::count();
     }
