@@ -1,14 +1,18 @@
 //! What schemes must know of every linear's input before they run.
 
-use crate::{capture::Captured, model::Model, text::Batch, units::Unit};
+use crate::{capture::Captured, linears::matrix, model::Model, text::Batch, units::Unit};
 use anyhow::{Context, Result};
 use outerscale::{
+    Gpu,
     calibration::{Observer, Statistics},
     linear::{Calibration, Scheme},
+    smooth::{Alpha, Search, search},
 };
 
-/// What a text that was run in float32 taught of every linear's input, by [`Unit::index`].
+/// What a text that was run in float32 taught of every linear's input.
 pub struct Learnt {
+    captured: Captured,
+    /// By [`Unit::index`].
     statistics: Vec<Statistics>,
 }
 
@@ -27,7 +31,8 @@ impl Learnt {
             }
             Ok(statistics)
         });
-        Ok(Learnt { statistics: statistics.collect::<Result<_>>()? })
+        let statistics = statistics.collect::<Result<_>>()?;
+        Ok(Learnt { captured, statistics })
     }
 
     /// The statistics of one linear's input.
@@ -47,9 +52,24 @@ pub struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// What a linear must know for the scheme.
-    pub fn calibration(&self, unit: Unit) -> Option<Calibration> {
-        self.learnt.map(|learnt| learnt.statistics(unit).calibration(self.observer))
+    /// The scheme of one linear, and what it must know for it. Where the exponent of smoothing is left to a search, this
+    /// is it: on the sentences that were calibrated on, the first half of them choosing.
+    ///
+    /// # Errors
+    /// Those of [`search`].
+    pub fn of(&self, gpu: &Gpu, model: &Model, unit: Unit) -> Result<(Scheme, Option<Calibration>)> {
+        let Some(learnt) = self.learnt else { return Ok((self.scheme, None)) };
+        let calibration = learnt.statistics(unit).calibration(self.observer);
+        if self.scheme.alpha() != Some(Alpha::Auto) {
+            return Ok((self.scheme, Some(calibration)));
+        }
+        let (x, w) =
+            (matrix(learnt.captured.inputs[unit.index()].view()), matrix(model.linears[unit.index()].w.view()));
+        // Query, key and value are stacked: w is all that reads x.
+        let of =
+            Search { x: &x, sentence_id: &learnt.captured.sentence_id, consumers: &[&w], calibration: &calibration };
+        let chosen = search(gpu, of, self.scheme)?.chosen;
+        Ok((self.scheme.with_alpha(chosen), Some(calibration)))
     }
 
     /// Whether a scheme can make use of calibration: a running scale can begin with its first batch, but where

@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView2, Axis, parallel::prelude::*};
 use outerscale::{
     Activations, Gpu, Layout,
     host::{HostMatrix, Values},
-    linear::QuantizedLinear,
+    linear::{QuantizedLinear, Scheme},
 };
 
 /// Rows that float32 multiplies at a time: enough for the product's blocking, few enough to share among cores.
@@ -63,21 +63,30 @@ impl<F: FnMut(Unit, ArrayView2<'_, f32>)> Linears for Observed<'_, F> {
 pub struct Quantized<'a> {
     gpu: &'a Gpu,
     layers: Vec<QuantizedLinear>,
+    schemes: Vec<Scheme>,
 }
 
 impl<'a> Quantized<'a> {
-    /// Makes every linear ready.
+    /// Makes every linear ready; `tell` hears of each before.
     ///
     /// # Errors
-    /// Those of [`QuantizedLinear::new`], with the name of the linear.
-    pub fn new(gpu: &'a Gpu, model: &Model, plan: &Plan<'_>) -> Result<Self> {
-        let ready = model.units().into_iter().map(|unit| {
+    /// Those of [`Plan::of`] and [`QuantizedLinear::new`], with the name of the linear.
+    pub fn new(gpu: &'a Gpu, model: &Model, plan: &Plan<'_>, mut tell: impl FnMut(Unit)) -> Result<Self> {
+        let mut made = Quantized { gpu, layers: Vec::new(), schemes: Vec::new() };
+        for unit in model.units() {
+            tell(unit);
             let Linear { w, bias } = &model.linears[unit.index()];
-            let known = plan.calibration(unit);
-            QuantizedLinear::new(gpu, &matrix(w.view()), bias.as_slice(), plan.scheme, known.as_ref())
-                .with_context(|| unit.to_string())
-        });
-        Ok(Quantized { gpu, layers: ready.collect::<Result<_>>()? })
+            let (scheme, known) = plan.of(gpu, model, unit).with_context(|| unit.to_string())?;
+            let layer = QuantizedLinear::new(gpu, &matrix(w.view()), bias.as_slice(), scheme, known.as_ref());
+            made.layers.push(layer.with_context(|| unit.to_string())?);
+            made.schemes.push(scheme);
+        }
+        Ok(made)
+    }
+
+    /// The scheme of each linear, by [`Unit::index`]: the plan's, but for what was searched for.
+    pub fn schemes(&self) -> &[Scheme] {
+        &self.schemes
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use minilm::similarity::Nearness;
 use outerscale::program::report::{Output, json_number, place_json, place_line, table};
 use serde_json::json;
-use std::time::Instant;
+use std::{fmt::Write, time::Instant};
 
 #[derive(Args)]
 pub(super) struct Flags {
@@ -23,7 +23,8 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
     let model = flags.model.read()?;
     let (lines, batch) = flags.text.read(&model)?;
     let gpu = flags.model.common.open()?;
-    let linears = flags.way.quantized(&gpu, &model)?;
+    let linears = flags.way.quantized(&gpu, &model, json)?;
+    let alphas: Vec<String> = linears.schemes().iter().filter_map(|s| s.alpha()).map(|a| a.to_string()).collect();
     let started = Instant::now();
     let float = embed_float(&model, &batch, json)?;
     let float_seconds = started.elapsed().as_secs_f64();
@@ -37,7 +38,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
         vec![name.to_owned(), format!("{mean:.5}"), format!("{min:.5}"), format!("{seconds:.1} s")]
     };
     let rows = [row("float32", 1.0, 1.0, float_seconds), row(scheme, near.mean, near.min, seconds)];
-    let text = format!(
+    let mut text = format!(
         "{}\n{}: {} sentences, {} tokens; cosine to float32\n{}\nfurthest from float32: {}",
         place_line(&gpu),
         flags.text.file.display(),
@@ -46,10 +47,15 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
         table(&["linears", "mean", "min", "time"], &[1, 2, 3], rows),
         shortened(&lines[near.worst]),
     );
+    if !alphas.is_empty() {
+        let named = model.units().into_iter().zip(&alphas).map(|(unit, alpha)| format!("{unit} {alpha}"));
+        _ = write!(text, "\nalpha: {}", named.collect::<Vec<_>>().join(", "));
+    }
     let json = json!({
         "place": place_json(&gpu),
         "file": flags.text.file.display().to_string(),
         "scheme": scheme,
+        "alpha": alphas,
         "sentences": lines.len(),
         "tokens": batch.tokens(),
         "truncated": batch.truncated,

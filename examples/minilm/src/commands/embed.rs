@@ -34,7 +34,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
     } else {
         let gpu = flags.model.common.open()?;
         let scheme = flags.way.scheme().name();
-        let linears = flags.way.quantized(&gpu, &model)?;
+        let linears = flags.way.quantized(&gpu, &model, json)?;
         (embed(&model, &flags.way.batches(&batch), linears, scheme, json)?, scheme)
     };
     file.finish(&[floats("embeddings", embeddings.shape(), embeddings.iter())])?;

@@ -129,10 +129,14 @@ impl WayFlags {
     }
 
     /// The model's linears, quantized; calibrated first where the scheme wants it.
-    fn quantized<'a>(&self, gpu: &'a Gpu, model: &Model) -> Result<Quantized<'a>> {
+    fn quantized<'a>(&self, gpu: &'a Gpu, model: &Model, json: bool) -> Result<Quantized<'a>> {
         let scheme = self.scheme();
         let learnt = Plan::wants_calibration(scheme).then(|| self.calibration.read(model)).transpose()?;
-        Quantized::new(gpu, model, &Plan { scheme, learnt: learnt.as_ref(), observer: self.calibration.observer })
+        let plan = Plan { scheme, learnt: learnt.as_ref(), observer: self.calibration.observer };
+        let progress = Progress::new(json);
+        let count = model.units().len();
+        let tell = |unit: Unit| progress.step(&format!("preparing {unit}"), unit.index(), count);
+        Quantized::new(gpu, model, &plan, tell)
     }
 }
 
