@@ -44,7 +44,7 @@ pub use float::{canonical, widen_bf16, widen_f16};
 pub use gemm::{Dequant, dequant_bf16, dequant_f16, dequant_f32, gemm_i32};
 pub use gemm_asym::{MAX_K_ASYM, gemm_asym};
 pub use gemm_outliers::{OutlierPart, coded_weights, gemm_outliers, half_weights};
-pub use linear::{Linear, OutlierWeights, Scheme, ZeroPoints, linear};
+pub use linear::{Linear, OutlierWeights, PresetOf, Scheme, ZeroPoints, linear};
 pub use metrics::{Metrics, metrics};
 pub use outlier_columns::{outlier_columns, outlier_list};
 pub use pack_rows::pack_rows;

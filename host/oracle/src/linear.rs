@@ -1,9 +1,9 @@
 //! The whole layer: quantize x and w, multiply the codes.
 
 use crate::{
-    Error, OutlierPart, RunningState, Window, coded_weights, gemm_asym, gemm_i32, gemm_outliers, half_weights,
-    outlier_columns, outlier_list, quantize_asym, quantize_outliers, quantize_static, quantize_tensor, quantize_token,
-    row_sums, running_scale,
+    Error, OutlierPart, Preset, RunningState, Type, Window, coded_weights, gemm_asym, gemm_i32, gemm_outliers,
+    half_weights, outlier_columns, outlier_list, quantize_asym, quantize_outliers, quantize_preset,
+    quantize_preset_static, quantize_static, quantize_tensor, quantize_token, row_sums, running_scale,
 };
 
 /// How x is quantized. w always has one scale for each output channel.
@@ -17,6 +17,8 @@ pub enum Scheme {
     Static(f32),
     /// `w8a8-running`: one scale for all of x, by the batches before it.
     Running(RunningState, Window),
+    /// Another library's codes.
+    Preset(PresetOf),
     /// `w8a8-asym`: one scale and one zero point for each token, from the data.
     Asym,
     /// `llm-int8`: one scale for each token, columns with any |x| ≥ the threshold in floating point.
@@ -35,6 +37,17 @@ pub enum OutlierWeights {
     F16,
     /// The values of the codes.
     Int8,
+}
+
+/// Whose codes, made of what.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PresetOf {
+    /// The library.
+    pub preset: Preset,
+    /// The types that x and w had before they were widened.
+    pub types: [Type; 2],
+    /// The scale of x, where it is given.
+    pub given: Option<f32>,
 }
 
 /// Zero points of the tokens, and what is needed to take them out of a product.
@@ -95,7 +108,10 @@ impl Linear {
 pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, Error> {
     assert!(k >= 1, "K must be at least 1");
     let (m, n) = (x.len() / k, w.len() / k);
-    let (q_w, s_w) = quantize_token(w, n, k);
+    let (q_w, s_w) = match scheme {
+        Scheme::Preset(of) => preset_weights(w, n, k, of),
+        _ => quantize_token(w, n, k),
+    };
     let mut zero_points = None;
     let mut outliers = None;
     let (q_x, s_x) = match scheme {
@@ -118,6 +134,17 @@ pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, 
             let scale = running_scale(x, &mut state, by);
             (quantize_static(x, scale)?.codes, vec![scale])
         }
+        Scheme::Preset(PresetOf { preset, types: [of, _], given }) => match given {
+            Some(scale) => {
+                let codes = quantize_preset_static(x, scale, preset, of).expect("the library takes a given scale");
+                // Where it computes in the type of x, the scale is of that type too.
+                (codes, vec![if preset == Preset::CompressedTensors { of.round(scale) } else { scale }])
+            }
+            None => {
+                let by_row = quantize_preset(x, m, k, preset, of).expect("the library has a scale a row");
+                (by_row.codes, by_row.scales)
+            }
+        },
         Scheme::Asym => {
             let asym = quantize_asym(x, m, k);
             zero_points = Some(ZeroPoints { zp_x: asym.zero_points, w_sums: row_sums(&q_w, n, k) });
@@ -129,4 +156,15 @@ pub fn linear(x: &[f32], w: &[f32], k: usize, scheme: Scheme) -> Result<Linear, 
         gemm_asym(&acc, zp_x, w_sums)?;
     }
     Ok(Linear { q_x, s_x, q_w, s_w, acc, zero_points, outliers })
+}
+
+/// Codes and scales of the weights: by the library's rule where it quantizes weights, else by the contract's.
+fn preset_weights(w: &[f32], n: usize, k: usize, of: PresetOf) -> (Vec<i8>, Vec<f32>) {
+    match of.preset {
+        Preset::Vllm | Preset::TensorRtLlm | Preset::OnnxRuntime => quantize_token(w, n, k),
+        Preset::CompressedTensors | Preset::Bitsandbytes | Preset::Torchao | Preset::Roundf => {
+            let by_row = quantize_preset(w, n, k, of.preset, of.types[1]).expect("it has a scale a row");
+            (by_row.codes, by_row.scales)
+        }
+    }
 }

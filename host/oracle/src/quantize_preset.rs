@@ -37,7 +37,7 @@ pub enum Type {
 
 impl Type {
     /// v rounded to the type.
-    fn round(self, v: f32) -> f32 {
+    pub(crate) fn round(self, v: f32) -> f32 {
         match self {
             Type::F32 => v,
             Type::F16 => float::narrow_f16(v).to_f32(),

@@ -215,3 +215,33 @@ fn reference_sums_in_float64() {
     let big = 16_777_216.0;
     assert_eq!(reference(&[big, 1.0], &[1.0, 1.0, 2.0, -1.0], Some(&[0.5, -1.0]), 2), [16_777_217.5, 33_554_430.0]);
 }
+
+#[test]
+fn asymmetric_rows_spend_all_codes_on_their_range() {
+    // 255 steps of 1/4 from 0 up; the same down; a quarter below 0.
+    let up = [0.0, 63.75, 0.125, 0.375, 0.25, 31.875];
+    let Asymmetric { codes, scales, zero_points } = quantize_asym(&up, 1, 6);
+    // Ties go to even before the shift: rne(0.5) = 0, rne(1.5) = 2, rne(127.5) = 128.
+    assert_eq!((scales, zero_points, codes), (vec![0.25], vec![-128], vec![-128, 127, -128, -126, -127, 0]));
+    let down = up.map(|x| -x);
+    let Asymmetric { codes, scales, zero_points } = quantize_asym(&down, 1, 6);
+    assert_eq!((scales, zero_points, codes), (vec![0.25], vec![127], vec![127, -128, 127, 125, 126, -1]));
+    // A tie for the zero point and one for the largest code: 128 before the clamp.
+    let both = [-0.375, 63.375];
+    let Asymmetric { codes, scales, zero_points } = quantize_asym(&both, 1, 2);
+    assert_eq!((scales, zero_points, codes), (vec![0.25], vec![-126], vec![-128, 127]));
+    // Constant rows, zeros, and the floor of the scale.
+    let Asymmetric { codes, scales, zero_points } = quantize_asym(&[5.1, 5.1, -0.0, 0.0, -1e-40, 0.0], 3, 2);
+    assert_eq!(codes, [127, 127, -128, -128, -128, -128]);
+    assert_eq!((scales, zero_points), (vec![5.1 / 255.0, 1.0, 2f32.powi(-100)], vec![-128, -128, -128]));
+}
+
+#[test]
+fn asymmetric_rows_keep_what_is_not_finite() {
+    let x = [1.0, f32::NAN, -f32::NAN, 2.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, 1.0, f32::MAX, -f32::MAX];
+    let Asymmetric { codes, scales, zero_points } = quantize_asym(&x, 5, 2);
+    assert_eq!(codes, [0; 10]);
+    assert_eq!(zero_points, [0; 5]);
+    let infinite = f32::INFINITY.to_bits();
+    assert_eq!(bits(&scales), [NAN, NAN, infinite, infinite, infinite]);
+}

@@ -33,7 +33,8 @@ fn near_ties(q: i32, s: f32) -> impl Iterator<Item = f32> {
 }
 
 fn assert_division(s: f32) {
-    for q in 0..=127 {
+    // Quotients up to 255: those of a range that is all on one side of 0.
+    for q in 0..=255 {
         for x in near_ties(q, s) {
             assert_eq!(three_operations(x, s, Clamp::None).to_bits(), (x / s).to_bits(), "{x:e} / {s:e}");
             for clamp in [Clamp::To128, Clamp::None] {
@@ -159,6 +160,40 @@ proptest! {
             let error = (f64::from(*x) - f64::from(q) * f64::from(s[0])).abs();
             // Half a step, and the rounding of the quotient (at most 127 steps to 24 bits).
             prop_assert!(error <= f64::from(s[0]) * (0.5 + 127.0 * 2f64.powi(-24)));
+        }
+    }
+
+    #[test]
+    fn zero_points_leave_the_sums_of_what_is_above_them(
+        (x, w) in (1usize..40).prop_flat_map(|k| (
+            prop::collection::vec(any::<i8>(), 3 * k),
+            prop::collection::vec(any::<i8>(), 2 * k),
+        )),
+        zero_points in prop::collection::vec(-128i32..128, 3),
+    ) {
+        let k = x.len() / 3;
+        let acc = gemm_i32(&x, &w, 3, 2, k).unwrap();
+        let got = gemm_asym(&acc, &zero_points, &row_sums(&w, 2, k)).unwrap();
+        for (at, got) in got.into_iter().enumerate() {
+            let (row, col) = (at / 2, at % 2);
+            let pairs = x[row * k..][..k].iter().zip(&w[col * k..][..k]);
+            let want: i32 = pairs.map(|(x, w)| (i32::from(*x) - zero_points[row]) * i32::from(*w)).sum();
+            prop_assert_eq!(got, want);
+        }
+    }
+
+    #[test]
+    fn asymmetric_reconstruction_is_within_a_step((rows, cols, x) in matrix()) {
+        let Asymmetric { codes, scales, zero_points } = quantize_asym(&x, rows, cols);
+        for (at, (x, code)) in x.iter().zip(&codes).enumerate() {
+            let (s, zero_point) = (f64::from(scales[at / cols]), zero_points[at / cols]);
+            if !s.is_finite() {
+                prop_assert_eq!((*code, zero_point), (0, 0));
+                continue;
+            }
+            // Half a step by the code's rounding, half by the zero point's, where the clamp takes the sum of both.
+            let value = f64::from(i32::from(*code) - zero_point) * s;
+            prop_assert!((f64::from(*x) - value).abs() <= s * (1.0 + 256.0 * 2f64.powi(-24)), "{} as {}", x, value);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! `gpu::the_same_on_a_gpu` starts it a second time on the GPU where there is one. `OUTERSCALE_CASES=10`
 //! tries ten times as many cases.
 
+mod asym;
 mod calibration;
 mod gemm;
 mod goldens;

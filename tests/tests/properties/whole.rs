@@ -7,6 +7,7 @@ use outerscale::{
     files::Layer,
     host::{HostMatrix, Values},
     linear::{Calibration, SPREAD_LIMIT, Scheme, linear, linear_calibrated},
+    ops::Preset,
     verify::layer::{Expected, expected_calibrated},
 };
 use outerscale_tests::{data::Kind, data::scales, harness::*};
@@ -28,6 +29,16 @@ fn some_float() -> impl Strategy<Value = Dtype> {
     prop::sample::select(vec![Dtype::F32, Dtype::F16, Dtype::Bf16])
 }
 
+/// Any scheme, and any library's codes under the schemes that it has.
+fn some_scheme() -> impl Strategy<Value = Scheme> {
+    let presets = Preset::ALL
+        .into_iter()
+        .flat_map(|preset| [Scheme::Token, Scheme::Static].map(|scheme| scheme.with_preset(preset)))
+        .filter_map(Result::ok)
+        .collect::<Vec<_>>();
+    prop_oneof![2 => prop::sample::select(&Scheme::ALL[..]), 1 => prop::sample::select(presets)]
+}
+
 proptest! {
     #![proptest_config(cases(24))]
 
@@ -35,7 +46,7 @@ proptest! {
     fn equals_the_oracle(
         (m, n, k) in (0usize..40, 1usize..80, 1usize..300),
         (x_type, w_type, out) in (some_float(), some_float(), some_float()),
-        (scheme, alpha) in (prop::sample::select(&Scheme::ALL[..]), 0.0..=1.0),
+        (scheme, alpha) in (some_scheme(), 0.0..=1.0),
         (x_kind, w_kind) in (prop::sample::select(&Kind::ALL[..]), prop::sample::select(&Kind::ALL[..])),
         has_bias: bool,
         spread in 0.5f64..2.5,

@@ -28,7 +28,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
     let started = Instant::now();
     let float = embed_float(&model, &batch, json)?;
     let float_seconds = started.elapsed().as_secs_f64();
-    let scheme = flags.way.scheme().name();
+    let scheme = flags.way.scheme()?.name();
     let started = Instant::now();
     let quantized = embed(&model, &flags.way.batches(&batch), linears, scheme, json)?;
     let seconds = started.elapsed().as_secs_f64();

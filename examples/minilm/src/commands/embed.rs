@@ -33,7 +33,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
         (embed_float(&model, &batch, json)?, "float32")
     } else {
         let gpu = flags.model.common.open()?;
-        let scheme = flags.way.scheme().name();
+        let scheme = flags.way.scheme()?.name();
         let linears = flags.way.quantized(&gpu, &model, json)?;
         (embed(&model, &flags.way.batches(&batch), linears, scheme, json)?, scheme)
     };

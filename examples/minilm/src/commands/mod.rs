@@ -117,20 +117,20 @@ fn truncation(batch: &Batch, model: &Model) -> Option<String> {
 
 impl WayFlags {
     /// The scheme.
-    fn scheme(&self) -> Scheme {
-        self.scheme.scheme()
+    fn scheme(&self) -> Result<Scheme> {
+        Ok(self.scheme.scheme()?)
     }
 
     /// The batch as the linears get it.
     fn batches(&self, batch: &Batch) -> Vec<Batch> {
-        let running = matches!(self.scheme(), Scheme::Running(_));
+        let running = matches!(self.scheme(), Ok(Scheme::Running(_)));
         let lines = self.batch.map(|lines| lines as usize).or(running.then_some(1));
         lines.map_or_else(|| vec![batch.clone()], |lines| batch.split(lines))
     }
 
     /// The model's linears, quantized; calibrated first where the scheme wants it.
     fn quantized<'a>(&self, gpu: &'a Gpu, model: &Model, json: bool) -> Result<Quantized<'a>> {
-        let scheme = self.scheme();
+        let scheme = self.scheme()?;
         let learnt = Plan::wants_calibration(scheme).then(|| self.calibration.read(model)).transpose()?;
         let plan = Plan { scheme, learnt: learnt.as_ref(), observer: self.calibration.observer };
         let progress = Progress::new(json);

@@ -27,7 +27,7 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
     let batch = Batch::new(&model, &set.texts())?;
     let gpu = flags.model.common.open()?;
     let linears = flags.way.quantized(&gpu, &model, json)?;
-    let scheme = flags.way.scheme().name();
+    let scheme = flags.way.scheme()?.name();
     let float = embed_float(&model, &batch, json)?;
     let quantized = embed(&model, &flags.way.batches(&batch), linears, scheme, json)?;
     let near = Nearness::of(&float, &quantized);

@@ -38,7 +38,7 @@ pub(crate) struct Flags {
 }
 
 pub(crate) fn run(flags: &Flags) -> Result<Done> {
-    let scheme = flags.scheme.scheme();
+    let scheme = flags.scheme.scheme()?;
     let layer = Layer::read(&flags.file)?;
     // Both before any work: a calibration that cannot be had, and an output that cannot be written.
     let calibration = calibration(flags, &layer, scheme)?;
@@ -52,8 +52,9 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     let error = Reference::of(&layer).distance(&result.y);
     let (m, n, k) = (layer.x.rows, layer.w.rows, layer.x.cols);
 
+    let by = scheme.preset().map_or(String::new(), |preset| format!(" as {}", preset.name()));
     let mut text = format!("{}\n", place_line(&gpu));
-    _ = writeln!(text, "{}: {m} tokens, K {k}, N {n}, {}", flags.file.display(), scheme.name());
+    _ = writeln!(text, "{}: {m} tokens, K {k}, N {n}, {}{}", flags.file.display(), scheme.name(), by);
     let rows = result
         .steps
         .iter()
@@ -98,6 +99,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         "place": place_json(&gpu),
         "file": flags.file.display().to_string(),
         "scheme": scheme.name(),
+        "preset": scheme.preset().map(|preset| preset.name()),
         "hybrid": hybrid.map(|hybrid| json!({"chose": hybrid.kind(), "spread": json_number(hybrid.spread)})),
         "out_dtype": result.y.dtype().name(),
         "tokens": m, "n": n, "k": k,
@@ -185,6 +187,10 @@ fn tensors(layer: &Layer, result: &LinearResult) -> Vec<Tensor> {
     }
     if let Some(w_sums) = &result.w_sums {
         tensors.push(tensor("w_sums", FileDtype::I32, vec![n], i32s(w_sums)));
+    }
+    if let Some([of_x, of_w]) = &result.absmax {
+        tensors.push(tensor("absmax_x", FileDtype::F32, vec![m], f32s(of_x)));
+        tensors.push(tensor("absmax_w", FileDtype::F32, vec![n], f32s(of_w)));
     }
     if let Some(columns) = &result.outlier_columns {
         let columns: Vec<i32> = columns.iter().map(|col| *col as i32).collect();

@@ -1,6 +1,7 @@
 //! What was learnt of a layer's input before it runs.
 
-use super::{Hybrid, Scheme};
+use super::{Hybrid, PresetScale, Scheme};
+use crate::ops::Preset;
 use crate::{
     Error, Result,
     files::Layer,
@@ -63,6 +64,8 @@ impl Calibration {
         match scheme {
             Scheme::Token | Scheme::Tensor | Scheme::Asym | Scheme::LlmInt8 { .. } => Ok(()),
             Scheme::Static | Scheme::Running(_) => self.static_scale().map(drop),
+            Scheme::Preset(_, PresetScale::Token) => Ok(()),
+            Scheme::Preset(preset, PresetScale::Static) => self.preset_scale(preset).map(drop),
             Scheme::Hybrid => self.check(Hybrid::choose(self)?.scheme),
             Scheme::SmoothToken { .. } | Scheme::SmoothStatic { .. } => {
                 // Whatever the weights and α are, the magnitudes must be such, and under a static scale not all zero.
@@ -86,6 +89,19 @@ impl Calibration {
         let scale = self.absmax() / CODE_MAX;
         check_scale(scale).map_err(|rule| {
             Error::argument("w8a8-static", "calib_absmax", format!("its maximum / 127 is the scale, and {rule}"))
+        })?;
+        Ok(scale)
+    }
+
+    /// The static scale of a preset: absmax / 127 or 127.5.
+    ///
+    /// # Errors
+    /// As [`Calibration::static_scale`].
+    pub fn preset_scale(&self, preset: Preset) -> Result<f32> {
+        let scale = self.absmax() / preset.static_divisor();
+        check_scale(scale).map_err(|rule| {
+            let how = format!("its maximum / {} is the scale, and {rule}", preset.static_divisor());
+            Error::argument(preset.name(), "calib_absmax", how)
         })?;
         Ok(scale)
     }

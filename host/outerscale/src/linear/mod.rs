@@ -8,6 +8,7 @@ mod asym;
 mod calibration;
 mod hybrid;
 mod llm_int8;
+mod presets;
 mod quantized;
 mod reference;
 mod running;
@@ -19,6 +20,7 @@ pub use calibration::Calibration;
 pub(crate) use calibration::missing;
 pub use hybrid::{Hybrid, SPREAD_LIMIT};
 pub use llm_int8::OutlierWeights;
+pub use presets::PresetScale;
 pub use quantized::QuantizedLinear;
 pub use reference::{Distance, Reference, products};
 pub use scheme::Scheme;
@@ -62,6 +64,8 @@ pub struct LinearResult {
     pub w_sums: Option<Vec<i32>>,
     /// Outlier columns of x, ascending, under [`Scheme::LlmInt8`].
     pub outlier_columns: Option<Vec<u32>>,
+    /// The absmax of each token, f32 `[T]`, and of each row of w, f32 `[N]`, where a preset stores them in place of scales.
+    pub absmax: Option<[Vec<f32>; 2]>,
     /// The layer's output [T, N].
     pub y: Values,
     /// The maxima that a scale was made of as the batch ran, one a block.
@@ -171,6 +175,10 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, (scheme, out): (Scheme
         zp_x: tokens.codes.download_zero_points()?,
         w_sums: ready.w_sums().map(|sums| sums.download()).transpose()?,
         outlier_columns: tokens.codes.download_outlier_columns()?,
+        absmax: match (&tokens.absmax, ready.w_absmax()) {
+            (Some(of_x), Some(of_w)) => Some([of_x.download()?, of_w.download()?]),
+            _ => None,
+        },
         y,
         partial_absmax: tokens.partial_absmax.as_ref().map(|partials| partials.download()).transpose()?,
         counts: tokens.counters.as_ref().map(|counters| counters.read()).transpose()?,

@@ -1,12 +1,12 @@
 //! A layer whose weights are codes: prepared once, run on any number of batches.
 
 use super::{
-    Calibration, Hybrid, Scheme, Step, TokenCodes, Tokens, asym::Asym, llm_int8::LlmInt8, missing, running::Running,
-    smoothing::Smoothing,
+    Calibration, Hybrid, PresetScale, Scheme, Step, TokenCodes, Tokens, asym::Asym, llm_int8::LlmInt8, missing,
+    presets::Presets, running::Running, smoothing::Smoothing,
 };
 use crate::{
-    Activations, Bias, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement, PerChannel, PerTensor,
-    QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights,
+    Activations, Bias, DeviceVector, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement,
+    PerChannel, PerTensor, QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights,
     host::{HostMatrix, with_values},
     ops::{self, Choice, Product, StaticScale},
     smooth::{Alpha, Factors},
@@ -21,6 +21,7 @@ enum Method {
     Asym(Asym),
     LlmInt8(LlmInt8),
     Smoothed(Smoothing),
+    Preset(Presets),
 }
 
 impl Method {
@@ -64,11 +65,23 @@ impl QuantizedLinear {
         let multiplied = smoothing.as_ref().map(|smoothing| smoothing.factors.weights(w));
         let w = multiplied.as_ref().unwrap_or(w);
         let layout = Layout::contiguous(w.rows, w.cols);
-        let (weights, launch) = with_values!(&w.values, w => {
-            ops::quantize_weights(gpu, &Weights::upload(gpu, w, layout)?, Choice::Auto)
+        let mut presets = match scheme {
+            Scheme::Preset(preset, PresetScale::Token) => Some(Presets::new(preset, None)?),
+            Scheme::Preset(preset, PresetScale::Static) => Some(Presets::new(preset, Some(calibrated()?))?),
+            _ => None,
+        };
+        let (weights, step) = with_values!(&w.values, w => {
+            let w = Weights::upload(gpu, w, layout)?;
+            match &mut presets {
+                Some(presets) => presets.weights(gpu, &w),
+                None => ops::quantize_weights(gpu, &w, Choice::Auto).map(|(weights, launch)| {
+                    (weights, Step { op: "quantize_token", made: "q_w, s_w", launch })
+                }),
+            }
         })?;
-        let mut steps = vec![Step { op: "quantize_token", made: "q_w, s_w", launch }];
+        let mut steps = vec![step];
         let method = match scheme {
+            Scheme::Preset(..) => presets.map_or(Method::Token, Method::Preset),
             Scheme::SmoothToken { .. } => smoothing.map_or(Method::Token, Method::Smoothed),
             Scheme::SmoothStatic { .. } => match smoothing {
                 Some(smoothing) => Method::Smoothed(smoothing),
@@ -107,6 +120,14 @@ impl QuantizedLinear {
     pub(super) fn w_sums(&self) -> Option<&WeightSums> {
         match &self.method {
             Method::Asym(asym) => Some(&asym.w_sums),
+            _ => None,
+        }
+    }
+
+    /// The absmax of each row of w, where a preset stores it in place of the scale.
+    pub(super) fn w_absmax(&self) -> Option<&DeviceVector<f32>> {
+        match &self.method {
+            Method::Preset(presets) => presets.w_absmax.as_ref(),
             _ => None,
         }
     }
@@ -158,6 +179,7 @@ impl QuantizedLinear {
             Method::Asym(asym) => asym.quantize(gpu, x),
             Method::LlmInt8(llm_int8) => llm_int8.quantize(gpu, x),
             Method::Smoothed(smoothing) => smoothing.quantize(gpu, x),
+            Method::Preset(presets) => presets.quantize(gpu, x),
         }
     }
 

@@ -1,7 +1,11 @@
 //! The schemes: how tokens become codes.
 
-use super::OutlierWeights;
-use crate::{ops::Window, smooth::Alpha};
+use super::{OutlierWeights, PresetScale};
+use crate::{
+    Error, Result,
+    ops::{Preset, Window},
+    smooth::Alpha,
+};
 
 /// How x is quantized, and what a layer needs for it; w has one scale an output channel in every scheme.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,6 +22,8 @@ pub enum Scheme {
     Running(Window),
     /// One scale and one zero point a token, from the data.
     Asym,
+    /// The codes and scales of another library, bit for bit.
+    Preset(Preset, PresetScale),
     /// As [`Scheme::Static`] where the spread that calibration saw allows it, else as [`Scheme::Token`].
     Hybrid,
     /// One scale a token; columns in which any |x| reaches the threshold are multiplied in floating point instead.
@@ -40,7 +46,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// Every scheme, its parameters the defaults.
+    /// Every scheme, its parameters the defaults; presets are two of them by other rules.
     pub const ALL: [Scheme; 9] = [
         Scheme::Token,
         Scheme::Tensor,
@@ -59,9 +65,9 @@ impl Scheme {
     /// The word of the command line.
     pub const fn name(self) -> &'static str {
         match self {
-            Scheme::Token => "w8a8-token",
+            Scheme::Token | Scheme::Preset(_, PresetScale::Token) => "w8a8-token",
             Scheme::Tensor => "w8a8-tensor",
-            Scheme::Static => "w8a8-static",
+            Scheme::Static | Scheme::Preset(_, PresetScale::Static) => "w8a8-static",
             Scheme::Running(_) => "w8a8-running",
             Scheme::Asym => "w8a8-asym",
             Scheme::Hybrid => "w8a8-hybrid",
@@ -75,8 +81,34 @@ impl Scheme {
     pub const fn is_calibrated(self) -> bool {
         match self {
             Scheme::Token | Scheme::Tensor | Scheme::Running(_) | Scheme::Asym | Scheme::LlmInt8 { .. } => false,
+            Scheme::Preset(_, scale) => matches!(scale, PresetScale::Static),
             Scheme::Static | Scheme::Hybrid | Scheme::SmoothToken { .. } | Scheme::SmoothStatic { .. } => true,
         }
+    }
+
+    /// Whose codes they are, where they are another library's.
+    pub const fn preset(self) -> Option<Preset> {
+        match self {
+            Scheme::Preset(preset, _) => Some(preset),
+            _ => None,
+        }
+    }
+
+    /// The scheme with another library's codes.
+    ///
+    /// # Errors
+    /// `preset` where the library has no codes of this scheme.
+    pub fn with_preset(self, preset: Preset) -> Result<Scheme> {
+        let scale = match self {
+            Scheme::Token => PresetScale::Token,
+            Scheme::Static => PresetScale::Static,
+            other => {
+                let rule = format!("there is none for {}: take w8a8-token or w8a8-static", other.name());
+                return Err(Error::argument("preset", "preset", rule));
+            }
+        };
+        preset.check(scale)?;
+        Ok(Scheme::Preset(preset, scale))
     }
 
     /// The exponent of a scheme that smooths.

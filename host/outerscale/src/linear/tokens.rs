@@ -2,8 +2,8 @@
 
 use super::Step;
 use crate::{
-    AsymmetricTokens, InputCounters, OutlierTokens, PartialAbsmax, PerTensor, PerToken, QuantizedTokens, Result,
-    smooth::Factors,
+    AsymmetricTokens, DeviceVector, InputCounters, OutlierTokens, PartialAbsmax, PerTensor, PerToken, QuantizedTokens,
+    Result, smooth::Factors,
 };
 
 /// Codes of whichever kind of scale the scheme has.
@@ -99,11 +99,13 @@ pub struct Tokens {
     pub counters: Option<InputCounters>,
     /// The smoothing factors that x was divided by: the weights must have been multiplied by the same.
     pub divided_by: Option<Factors>,
+    /// The absmax of each token, where a preset stores it in place of the scale.
+    pub absmax: Option<DeviceVector<f32>>,
 }
 
 impl Tokens {
     /// Codes, and the kernels that made them.
     pub(super) fn new(codes: TokenCodes, steps: Vec<Step>) -> Self {
-        Tokens { codes, steps, partial_absmax: None, counters: None, divided_by: None }
+        Tokens { codes, steps, partial_absmax: None, counters: None, divided_by: None, absmax: None }
     }
 }

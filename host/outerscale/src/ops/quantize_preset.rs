@@ -12,7 +12,7 @@ use crate::{
 };
 use contract::{
     grid,
-    limits::SCALE_MIN,
+    limits::{CODE_MAX, SCALE_MIN},
     preset::{Narrow, PresetRule, QuantizePresetArgs, Quotient, Ties},
 };
 
@@ -127,6 +127,19 @@ impl Preset {
             Preset::Roundf => PresetRule { least: -127, ties: Ties::Away, ..PLAIN },
             Preset::Bitsandbytes | Preset::TensorRtLlm => return None,
         })
+    }
+
+    /// Whether the library stores the absmax in place of the scale.
+    pub const fn stores_absmax(self) -> bool {
+        matches!(self, Preset::Bitsandbytes)
+    }
+
+    /// What the absmax of calibration is divided by to give the static scale.
+    pub const fn static_divisor(self) -> f32 {
+        match self {
+            Preset::CompressedTensors | Preset::Torchao => 127.5,
+            _ => CODE_MAX,
+        }
     }
 
     /// Whether the library quantizes weights itself, by its rule of rows. The others run weights that were quantized

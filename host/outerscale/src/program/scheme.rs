@@ -1,8 +1,9 @@
 //! The flags that choose a scheme and give its parameters: the same for every command that runs layers.
 
 use crate::{
+    Result,
     linear::{OutlierWeights, Scheme},
-    ops::{Window, check_threshold},
+    ops::{Preset, Window, check_threshold},
     smooth::Alpha,
 };
 use clap::{Args, ValueEnum};
@@ -28,6 +29,37 @@ pub struct SchemeFlags {
     /// The exponent of smoothing, in [0, 1]; auto searches for it: half of the sentences choose, the others judge.
     #[arg(long, value_name = "X|auto", default_value_t = Alpha::Auto, allow_negative_numbers = true)]
     alpha: Alpha,
+    /// Codes and scales as another library makes them, bit for bit: for w8a8-token and w8a8-static.
+    #[arg(long, value_enum)]
+    preset: Option<PresetWord>,
+}
+
+/// Libraries by their words.
+#[derive(Clone, Copy, ValueEnum)]
+enum PresetWord {
+    Vllm,
+    CompressedTensors,
+    Bitsandbytes,
+    #[value(name = "tensorrt-llm")]
+    TensorRtLlm,
+    Torchao,
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
+    Roundf,
+}
+
+impl PresetWord {
+    fn preset(self) -> Preset {
+        match self {
+            PresetWord::Vllm => Preset::Vllm,
+            PresetWord::CompressedTensors => Preset::CompressedTensors,
+            PresetWord::Bitsandbytes => Preset::Bitsandbytes,
+            PresetWord::TensorRtLlm => Preset::TensorRtLlm,
+            PresetWord::Torchao => Preset::Torchao,
+            PresetWord::OnnxRuntime => Preset::OnnxRuntime,
+            PresetWord::Roundf => Preset::Roundf,
+        }
+    }
 }
 
 /// A threshold from its text.
@@ -55,7 +87,16 @@ pub fn momentum(word: &str) -> std::result::Result<f32, String> {
 
 impl SchemeFlags {
     /// The scheme with its parameters.
-    pub fn scheme(&self) -> Scheme {
+    ///
+    /// # Errors
+    /// `preset` where the library has no codes of the scheme.
+    pub fn scheme(&self) -> Result<Scheme> {
+        let scheme = self.plain();
+        self.preset.map_or(Ok(scheme), |word| scheme.with_preset(word.preset()))
+    }
+
+    /// The scheme by the contract's own rules.
+    fn plain(&self) -> Scheme {
         match self.scheme.scheme() {
             Scheme::Running(_) => Scheme::Running(Window { every: self.every, momentum: self.momentum }),
             Scheme::LlmInt8 { .. } => Scheme::LlmInt8 {
@@ -133,5 +174,9 @@ mod tests {
         for (word, scheme) in SchemeWord::value_variants().iter().zip(Scheme::ALL) {
             assert_eq!(word.scheme(), scheme);
         }
+        let presets = PresetWord::value_variants();
+        let words = presets.iter().map(|word| word.to_possible_value().unwrap().get_name().to_owned());
+        assert_eq!(words.collect::<Vec<_>>(), Preset::ALL.map(Preset::name));
+        assert!(presets.iter().map(|word| word.preset()).eq(Preset::ALL));
     }
 }

@@ -1,7 +1,7 @@
 //! What a scheme costs beyond the int8 product itself: bytes and operations, by formulas that stand here alone.
 
 use crate::{
-    linear::{OutlierWeights, Scheme},
+    linear::{OutlierWeights, PresetScale, Scheme},
     smooth::Alpha,
 };
 use serde::Serialize;
@@ -80,9 +80,9 @@ enum Part {
 fn parts(scheme: Scheme) -> &'static [Part] {
     match scheme {
         // The dearer of the two that hybrid chooses from, where it has not chosen yet.
-        Scheme::Token | Scheme::Hybrid => &[Part::TokenScale],
+        Scheme::Token | Scheme::Hybrid | Scheme::Preset(_, PresetScale::Token) => &[Part::TokenScale],
         Scheme::Tensor => &[Part::BatchScale],
-        Scheme::Static => &[Part::GivenScale],
+        Scheme::Static | Scheme::Preset(_, PresetScale::Static) => &[Part::GivenScale],
         Scheme::Running(_) => &[Part::BatchScale, Part::Average],
         Scheme::Asym => &[Part::TokenScale, Part::ZeroPoints],
         Scheme::SmoothToken { alpha: Alpha::Off } => &[Part::TokenScale],

@@ -1,10 +1,11 @@
 //! A whole layer against the oracle: what each kernel of a scheme made.
 
+use super::presets::{oracle_preset, oracle_type};
 use crate::{
     Dtype, Element, Error, Result,
     files::Layer,
     host::Values,
-    linear::{Calibration, Hybrid, LinearResult, OutlierWeights, Scheme, Step, missing},
+    linear::{Calibration, Hybrid, LinearResult, OutlierWeights, PresetScale, Scheme, Step, missing},
     smooth::{Alpha, not_searched},
 };
 
@@ -70,6 +71,14 @@ pub fn expected_calibrated(
     let by = match scheme {
         Scheme::Tensor => oracle::Scheme::Tensor,
         Scheme::Asym => oracle::Scheme::Asym,
+        Scheme::Preset(preset, scale) => oracle::Scheme::Preset(oracle::PresetOf {
+            preset: oracle_preset(preset),
+            types: [&layer.x, &layer.w].map(|matrix| oracle_type(matrix.values.dtype())),
+            given: match scale {
+                PresetScale::Token => None,
+                PresetScale::Static => Some(calibrated()?.preset_scale(preset)?),
+            },
+        }),
         Scheme::Static | Scheme::SmoothStatic { alpha: Alpha::Off } => {
             oracle::Scheme::Static(calibrated()?.static_scale()?)
         }
@@ -107,7 +116,7 @@ impl Expected {
     pub fn equals(&self, step: &Step, got: &LinearResult) -> bool {
         let want = &self.linear;
         match (step.op, step.made) {
-            ("quantize_token", "q_w, s_w") => {
+            (_, "q_w, s_w") => {
                 let factors = [&got.smooth, &self.smooth].map(|smooth| smooth.as_deref().unwrap_or(&[]));
                 same(factors[0], factors[1]) && got.q_w == want.q_w && same(&got.s_w, &want.s_w)
             }

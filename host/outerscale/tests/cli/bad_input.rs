@@ -64,6 +64,21 @@ fn a_static_scale_must_be_there_and_in_range() {
 }
 
 #[test]
+fn presets_have_their_schemes() {
+    let bench = Bench::new();
+    let cases = [
+        ("vllm", "w8a8-asym", "there is none for w8a8-asym: take w8a8-token or w8a8-static"),
+        ("torchao", "llm-int8", "there is none for llm-int8: take w8a8-token or w8a8-static"),
+        ("onnxruntime", "w8a8-token", "onnxruntime has no codes of this scheme: take w8a8-static"),
+        ("bitsandbytes", "w8a8-static", "bitsandbytes has no codes of this scheme: take w8a8-token"),
+        ("cutlass", "w8a8-token", "invalid value 'cutlass'"),
+    ];
+    for (preset, scheme, what) in cases {
+        refused(&bench, &["--preset", preset, "--scheme", scheme], what);
+    }
+}
+
+#[test]
 fn smoothing_must_be_possible() {
     for scheme in ["smooth-token", "smooth-static"] {
         let fixed = ["--scheme", scheme, "--alpha", "0.5"];

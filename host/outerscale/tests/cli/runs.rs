@@ -96,6 +96,35 @@ fn outlier_columns_are_written_in_order() {
 }
 
 #[test]
+fn zero_points_and_sums_are_written() {
+    let bench = Bench::new();
+    json(&bench.linear(&["--scheme", "w8a8-asym", "--json"]));
+    let bytes = fs::read(bench.path("out")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let (zp_x, w_sums) = (tensors.tensor("zp_x").unwrap(), tensors.tensor("w_sums").unwrap());
+    assert_eq!((zp_x.dtype(), zp_x.shape()), (Dtype::I32, &[3][..]));
+    assert_eq!((w_sums.dtype(), w_sums.shape()), (Dtype::I32, &[4][..]));
+    let q_w = tensors.tensor("q_w").unwrap();
+    let sums = q_w.data().chunks(5).map(|row| row.iter().map(|q| i32::from(*q as i8)).sum::<i32>());
+    assert_eq!(w_sums.data(), sums.flat_map(i32::to_le_bytes).collect::<Vec<u8>>());
+}
+
+#[test]
+fn presets_say_whose_codes_they_are() {
+    let bench = Bench::new();
+    let report = json(&bench.linear(&["--preset", "bitsandbytes", "--json"]));
+    assert_eq!((report["scheme"].as_str(), report["preset"].as_str()), (Some("w8a8-token"), Some("bitsandbytes")));
+    let bytes = fs::read(bench.path("out")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let shapes = ["absmax_x", "absmax_w"].map(|name| tensors.tensor(name).unwrap().shape().to_vec());
+    assert_eq!(shapes, [[3], [4]], "bitsandbytes stores the absmax");
+    for preset in ["vllm", "compressed-tensors", "torchao", "onnxruntime", "roundf"] {
+        let report = json(&bench.linear(&["--preset", preset, "--scheme", "w8a8-static", "--json"]));
+        assert_eq!(report["preset"].as_str(), Some(preset));
+    }
+}
+
+#[test]
 fn accumulators_are_those_of_the_codes() {
     let bench = Bench::new();
     json(&bench.linear(&["--json"]));
