@@ -8,6 +8,9 @@ use crate::{
 use safetensors::SafeTensors;
 use std::path::Path;
 
+/// The one tensor of a capture that is no linear's input.
+const SENTENCES: &str = "sentence_id";
+
 /// The input of one linear over many sentences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Captured {
@@ -37,6 +40,23 @@ impl Capture {
         Self::parse(file, &map)
     }
 
+    /// As [`Capture::read`], of a capture and one of its linears alone.
+    ///
+    /// # Errors
+    /// As [`Capture::read`]; also where the capture does not have the linear.
+    pub fn read_linear(file: &Path, linear: &str) -> Result<Self> {
+        let map = open(file)?;
+        let tensors = SafeTensors::deserialize(&map).map_err(|e| Error::input(file, None, header_rule(&e)))?;
+        if linear == SENTENCES || tensors.tensor(linear).is_err() {
+            let mut names = tensors.names();
+            names.retain(|name| *name != SENTENCES);
+            names.sort_unstable();
+            let rule = format!("is missing; the capture's linears are {}", names.join(", "));
+            return Err(Error::input(file, Some(linear), rule));
+        }
+        Self::of(file, &tensors, &[linear])
+    }
+
     /// As [`Capture::read`], from the bytes of a file; `file` is what errors call it.
     ///
     /// # Errors
@@ -50,9 +70,15 @@ impl Capture {
             let linear = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
             return Ok(Capture { linears: vec![Captured { linear, x: layer.x }], sentence_id: layer.sentence_id });
         }
+        names.retain(|name| *name != SENTENCES);
+        Self::of(file, &tensors, &names)
+    }
+
+    /// The linears called `names`.
+    fn of(file: &Path, tensors: &SafeTensors<'_>, names: &[&str]) -> Result<Self> {
         let mut linears = Vec::new();
         let mut tokens = None;
-        for name in names.into_iter().filter(|name| *name != "sentence_id") {
+        for name in names {
             let refuse = |rule: String| Error::input(file, Some(name), rule);
             let view = tensors.tensor(name).map_err(|e| refuse(e.to_string()))?;
             let &[rows, cols @ 1..=usize::MAX] = view.shape() else {
@@ -72,12 +98,12 @@ impl Capture {
             let values = dtype.and_then(|dtype| Values::from_le_bytes(dtype, view.data()));
             let values = values.ok_or_else(|| refuse(format!("must be F32, F16 or BF16, is {}", view.dtype())))?;
             let x = HostMatrix { rows: rows as u64, cols: cols as u64, values };
-            linears.push(Captured { linear: name.to_owned(), x });
+            linears.push(Captured { linear: (*name).to_owned(), x });
         }
         let Some(rows) = tokens else {
             return Err(Error::input(file, None, "holds no linear's input: a tensor [tokens, K] named as the linear"));
         };
-        let sentence_id = sentences(file, &tensors, rows)?;
+        let sentence_id = sentences(file, tensors, rows)?;
         Ok(Capture { linears, sentence_id })
     }
 

@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod demo;
 mod devices;
+mod drift;
 mod inspect;
 mod linear;
 mod study;
@@ -41,6 +42,8 @@ enum Command {
     Calibrate(calibrate::Flags),
     /// Run every scheme on every given layer: report.html and report.json with errors, costs, plots and a recommendation.
     Study(study::Flags),
+    /// Follow static, running and dynamic scales along a stream of samples whose gain changes.
+    Drift(drift::Flags),
     /// Hold every kernel variant against the oracle, bit for bit.
     Verify {
         /// Only kernels whose name holds this; an op's name selects the op.
@@ -100,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let (json, result) = match cli.command {
         Command::Demo { common } => (common.json, demo::run(&common)),
+        Command::Drift(flags) => (flags.common.json, drift::run(&flags)),
         Command::Calibrate(flags) => (flags.common.json, calibrate::run(&flags)),
         Command::Linear(flags) => (flags.common.json, linear::run(&flags)),
         Command::Study(flags) => (flags.common.json, study::run(&flags)),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod calibrate;
+mod drift;
 mod runs;
 
 use safetensors::{Dtype, tensor::TensorView};
