@@ -3,7 +3,7 @@
 use super::{Course, SPAN, Scenario, Study, Summary, summary::root_mean_square};
 use crate::{
     linear::{Hybrid, Scheme},
-    report::{Axis, Block, Chart, Page, Series, Shape, Table, decimal, percent},
+    report::{Axis, Block, Chart, Page, Series, Shape, Table, percent},
 };
 
 /// The study of the linear called `name` as a page of its own: for each gain a table, the errors, what saturates, and
@@ -101,7 +101,7 @@ fn plots(study: &Study, scenario: &Scenario) -> Vec<Block> {
     }
     plots.push(plot(
         chart("Scale of x", Axis::log("scale"), series(&scale)),
-        format!("A step of the codes; static: {}.", decimal(f64::from(study.calibration.absmax() / 127.0))),
+        format!("A step of the codes; static: {:.3e}.", study.calibration.absmax() / 127.0),
     ));
     plots
 }

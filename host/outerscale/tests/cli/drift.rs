@@ -56,7 +56,7 @@ fn static_fails_and_the_remedies_follow() {
     for scenario in [1, 2] {
         let (fixed, dynamic) = (course(scenario, "static"), course(scenario, "dynamic per tensor"));
         assert_eq!(fixed["lag"], Value::Null);
-        assert!(last(&fixed) > 2.5 * last(&dynamic), "{fixed:#}");
+        assert!(last(&fixed) > 1.5 * last(&dynamic), "{fixed:#}");
         // m = 0.5, every second sample: a sixteenth of the change is left after eight.
         let lag = course(scenario, "running, m = 0.5")["lag"].as_u64().expect("it arrives");
         assert!((1..=16).contains(&lag), "{lag}");
@@ -86,7 +86,7 @@ fn static_fails_and_the_remedies_follow() {
 #[test]
 fn captures_take_another_files_weights() {
     let mut bench = Bench::new();
-    let layer = stream(&mut bench, 40);
+    let layer = stream(&mut bench, 60);
     let x = bench.tensors.iter().find(|tensor| tensor.0 == "x").unwrap().clone();
     bench.remove("x");
     bench.remove("w");
@@ -97,7 +97,7 @@ fn captures_take_another_files_weights() {
     let (capture, out) = (capture.to_str().unwrap(), out.to_str().unwrap());
     let run = |linear: &str| drift(capture, out, &["--linear", linear, "--weights", &layer, "--gain", "3"]);
     let report: Value = serde_json::from_slice(&run("L3_qkv").stdout).unwrap();
-    assert_eq!((report["linear"].as_str(), report["samples"].as_u64()), (Some("L3_qkv"), Some(30)));
+    assert_eq!((report["linear"].as_str(), report["samples"].as_u64()), (Some("L3_qkv"), Some(50)));
     refused(&run("L4_qkv"), "L4_qkv: is missing; the capture's linears are L3_qkv");
     refused(&drift(capture, out, &["--linear", "L3_qkv"]), "--weights");
     refused(&drift(capture, out, &[]), "tensor x: is missing");
