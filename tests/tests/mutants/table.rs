@@ -1,7 +1,7 @@
 //! What is done to which kernel. Left out are changes that are none: without the maximum with -127 a dynamic
 //! scale still reaches no -128, as no x is larger than 127 scales.
 
-use crate::edit::{Line, Mutant, at_sites, constant, dropped, instruction, passed, registers, renamed, swap};
+use crate::edit::{Line, Mutant, at_sites, constant, dropped, instruction, passed, renamed, swap};
 use std::cell::RefCell;
 
 /// One way to make kernels wrong.
