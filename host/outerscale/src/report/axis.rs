@@ -9,6 +9,8 @@ use std::ops::Range;
 pub enum Spacing {
     /// Evenly, from 0 where the values are near it.
     Linear,
+    /// Evenly and from 0, however far the values are from it: small differences shall look small.
+    FromZero,
     /// By their logarithm; values that have none are not shown.
     Log,
     /// Evenly and without ticks: places have names instead of numbers.
@@ -28,6 +30,11 @@ impl<'a> Axis<'a> {
     /// Values evenly spaced.
     pub fn linear(label: &'a str) -> Axis<'a> {
         Axis { label, spacing: Spacing::Linear }
+    }
+
+    /// Values evenly spaced from 0.
+    pub fn from_zero(label: &'a str) -> Axis<'a> {
+        Axis { label, spacing: Spacing::FromZero }
     }
 
     /// Places that have names: 0, 1 and so on.
@@ -53,6 +60,7 @@ impl<'a> Axis<'a> {
         let range = match self.spacing {
             _ if low > high => (0.1, 1.0),
             Spacing::Named => (low - 0.6, high + 0.6),
+            Spacing::FromZero => (low.min(0.0), 1.04 * high.max(0.0)),
             Spacing::Linear => {
                 let low = if low >= 0.0 && low < 0.4 * high { 0.0 } else { low };
                 let width = if high > low { high - low } else { high.abs().max(1.0) };
@@ -82,7 +90,7 @@ impl Scale {
         let most = most.max(2);
         match self.spacing {
             Spacing::Named => Vec::new(),
-            Spacing::Linear => {
+            Spacing::Linear | Spacing::FromZero => {
                 let rough = (high - low) / most as f64;
                 let decade = 10f64.powf(rough.log10().floor());
                 let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * decade).into_iter().find(|s| *s >= rough);
@@ -98,8 +106,8 @@ impl Scale {
                         decades.clone().step_by(every).flat_map(|d| factors.iter().map(move |f| f * 10f64.powi(d)));
                     ticks.filter(|tick| (low..=high).contains(tick)).collect::<Vec<_>>()
                 };
-                // As many as fit: each digit, then 1-2-5, then powers of ten alone.
-                let choices: [&[f64]; 4] = [&[1., 2., 3., 4., 5., 6., 7., 8., 9.], &[1., 2., 5.], &[1., 3.], &[1.]];
+                // As many as fit: most digits (the last are too near to each other for words), then 1-2-5, then powers of ten alone.
+                let choices: [&[f64]; 4] = [&[1., 2., 3., 4., 5., 6., 8.], &[1., 2., 5.], &[1., 3.], &[1.]];
                 let fitting = choices.into_iter().map(within).find(|ticks| ticks.len() <= most);
                 fitting.unwrap_or_else(|| within(&[1.]))
             }
@@ -110,7 +118,7 @@ impl Scale {
     fn place(&self, value: f64) -> f64 {
         let (low, high) = self.range;
         let place = match self.spacing {
-            Spacing::Linear | Spacing::Named => (value - low) / (high - low),
+            Spacing::Linear | Spacing::FromZero | Spacing::Named => (value - low) / (high - low),
             Spacing::Log => (value / low).ln() / (high / low).ln(),
         };
         place.clamp(0.0, 1.0)
@@ -170,6 +178,7 @@ mod tests {
         assert_eq!([0.01, 0.1, 1.0, 50.0].map(|v| log.map(&v, (0, 200))), [0, 100, 200, 200]);
         // From the bottom up, as the y axis has it.
         assert_eq!(log.map(&0.1, (300, 100)), 200);
+        assert_eq!(Axis::from_zero("").scale([95.0, 100.0].into_iter()).range, (0.0, 104.0));
         let one = Axis::linear("").scale([3.0].into_iter());
         assert!(one.range.0 < 3.0 && 3.0 < one.range.1);
         let none = Axis::log("").scale([0.0].into_iter());

@@ -4,7 +4,7 @@ use super::{
     Axis,
     canvas::{self, UNIT},
     chart::place,
-    colour::colour,
+    colour::{INK, colour},
 };
 use plotters::{
     element::Rectangle,
@@ -22,6 +22,18 @@ pub struct Bar {
     pub value: f64,
     /// The value in words, written behind the bar.
     pub words: String,
+    /// How it is drawn.
+    pub body: Body,
+}
+
+/// How a bar is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Body {
+    /// Filled with its colour.
+    #[default]
+    Filled,
+    /// An outline in the page's ink: it is of another kind than the others.
+    Outline,
 }
 
 /// A plot of bars from the least value's side.
@@ -58,8 +70,11 @@ impl Bars<'_> {
                 let start = place(area, &frame, (x.range.0, y));
                 let end = if self.x.shows(bar.value) { place(area, &frame, (bar.value, y)) } else { start };
                 let half = 8 * UNIT;
-                let fill = colour(bar.colour).filled();
-                area.draw(&Rectangle::new([(start.0, start.1 - half), (end.0, end.1 + half)], fill))?;
+                let style = match bar.body {
+                    Body::Filled => colour(bar.colour).filled(),
+                    Body::Outline => INK.into(),
+                };
+                area.draw(&Rectangle::new([(start.0, start.1 - half), (end.0, end.1 + half)], style))?;
                 canvas::words(area, &bar.name, (start.0 - 8 * UNIT, start.1), (HPos::Right, 12, FontStyle::Normal))?;
                 canvas::words(area, &bar.words, (end.0 + 6 * UNIT, end.1), (HPos::Left, 11, FontStyle::Normal))?;
             }

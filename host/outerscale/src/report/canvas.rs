@@ -71,7 +71,7 @@ pub(super) fn legend(area: &Area<'_>, entries: &[Entry<'_>]) -> Drawn {
         let y = MARGIN + LINE / 2 + index as i32 * LINE;
         let middle = 22 * UNIT;
         if matches!(entry.shape, Shape::Points) {
-            mark(area, (middle, y), entry.colour)?;
+            mark(area, (middle, y), (entry.colour, MARK))?;
         } else {
             line(area, &[(middle - 11 * UNIT, y), (middle + 11 * UNIT, y)], (colour(entry.colour), entry.shape))?;
         }
@@ -150,9 +150,11 @@ fn dashes(points: &[(i32, i32)]) -> impl Iterator<Item = Vec<(i32, i32)>> {
     dashes.into_iter().filter(|run| run.len() > 1)
 }
 
+/// Half the size of a point's mark, in units.
+pub(super) const MARK: i32 = 5 * UNIT;
+
 /// A point: colours that begin anew after the last come with another shape.
-pub(super) fn mark(area: &Area<'_>, at: (i32, i32), index: usize) -> Drawn {
-    let size = 5 * UNIT;
+pub(super) fn mark(area: &Area<'_>, at: (i32, i32), (index, size): (usize, i32)) -> Drawn {
     let style: ShapeStyle = colour(index).filled();
     match index / super::colour::PALETTE.len() % 3 {
         0 => area.draw(&Circle::new(at, size, style)),

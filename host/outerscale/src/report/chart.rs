@@ -76,11 +76,13 @@ impl Chart<'_> {
         for (at, what) in &self.events {
             self.event(area, &frame, (*at, what))?;
         }
-        for series in &self.series {
+        for (index, series) in self.series.iter().enumerate() {
+            // Later points are smaller, so that those that coincide show as rings.
+            let size = canvas::MARK + (self.series.len() - 1 - index) as i32;
             for run in self.shown(&series.points) {
                 let places: Vec<_> = run.iter().map(|point| place(area, &frame, *point)).collect();
                 match series.shape {
-                    Shape::Points => places.iter().try_for_each(|at| canvas::mark(area, *at, series.colour))?,
+                    Shape::Points => places.iter().try_for_each(|at| canvas::mark(area, *at, (series.colour, size)))?,
                     shape => canvas::line(area, &places, (colour(series.colour), shape))?,
                 }
             }

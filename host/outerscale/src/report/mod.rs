@@ -13,7 +13,7 @@ mod page;
 mod panels;
 
 pub use axis::{Axis, Spacing};
-pub use bars::{Bar, Bars};
+pub use bars::{Bar, Bars, Body};
 pub use chart::{Chart, Series, Shape};
 pub use number::{decimal, json_number, percent, quantity};
 pub use page::{Block, Page, Table};

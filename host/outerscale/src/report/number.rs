@@ -21,10 +21,13 @@ pub fn quantity(number: u64) -> String {
     groups.join("\u{202f}")
 }
 
-/// A decimal with as few digits as an axis needs: 0.25, 40, 1e-6.
+/// A decimal with as few digits as an axis needs: 0.25, 40, 20 000, 1e-6.
 pub fn decimal(number: f64) -> String {
     if number == 0.0 {
         return "0".to_owned();
+    }
+    if number.fract() == 0.0 && (1e4..1e7).contains(&number) {
+        return quantity(number as u64);
     }
     if !(1e-4..1e6).contains(&number.abs()) {
         return format!("{number:e}").replace(".0e", "e");
@@ -41,6 +44,7 @@ mod tests {
     #[test]
     fn numbers_are_short_and_exact() {
         assert_eq!([0.0, 0.1 + 0.2, 40.0, -2.5, 1e-6, 2e7].map(decimal), ["0", "0.3", "40", "-2.5", "1e-6", "2e7"]);
+        assert_eq!(decimal(5e5), quantity(500_000));
         assert_eq!([0, 999, 1000, 1_048_576].map(quantity), ["0", "999", "1\u{202f}000", "1\u{202f}048\u{202f}576"]);
         assert_eq!(percent(0.012_345), "1.234 %");
         assert_eq!((json_number(f64::NAN), json_number(0.5)), (Value::Null, Value::from(0.5)));

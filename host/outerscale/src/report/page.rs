@@ -116,7 +116,7 @@ th, td {{ padding: .25rem .6rem; text-align: left; vertical-align: top; border-b
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Axis, Bar, Bars, Chart, Panel, Panels, Series, Shape};
+    use crate::report::{Axis, Bar, Bars, Body, Chart, Panel, Panels, Series, Shape};
 
     fn body(html: &str) -> &str {
         let from = html.find("<body>").unwrap();
@@ -139,7 +139,7 @@ mod tests {
             series: vec![series(evil, Shape::Line), series("b", Shape::Dashed), series("c", Shape::Points)],
             events: vec![(2.0, evil.to_owned())],
         };
-        let bar = |value| Bar { name: evil.to_owned(), colour: 0, value, words: evil.to_owned() };
+        let bar = |value| Bar { name: evil.to_owned(), colour: 0, value, words: evil.to_owned(), body: Body::Outline };
         let bars = Bars { title: evil, x: Axis::log(evil), bars: vec![bar(0.1), bar(f64::INFINITY), bar(0.0)] };
         let panel = Panel { name: evil.to_owned(), colour: 21, bins: vec![(-1.0, 0.1), (0.0, 0.0), (1.0, 0.9)] };
         let panels = Panels { title: evil, x: Axis::linear(evil), y: Axis::log(evil), panels: vec![panel; 4] };

@@ -1,11 +1,13 @@
 //! The report for people: tables and plots of a study.
 
 use super::{
-    LayerStudy, Study,
+    LayerStudy, Study, per_channel,
     recommend::{MOST_ADDED, MOST_ERROR, MOST_HELD, MOST_LAUNCHES, NEAR, Recommendation},
     rows::{Row, Source},
 };
-use crate::report::{Axis, Bar, Bars, Block, Chart, Page, Panel, Panels, Series, Shape, Table, percent, quantity};
+use crate::report::{
+    Axis, Bar, Bars, Block, Body, Chart, Page, Panel, Panels, Series, Shape, Table, percent, quantity,
+};
 
 impl Study {
     /// The report.
@@ -53,21 +55,12 @@ impl Study {
     }
 
     fn overall_bars(&self) -> Block {
-        let mut bars: Vec<Bar> = self
-            .overall
-            .iter()
-            .map(|all| Bar {
-                name: all.scheme.clone(),
-                colour: self.colour(&all.scheme),
-                value: all.geometric_mean,
-                words: percent(all.geometric_mean),
-            })
-            .collect();
+        let mut bars: Vec<Bar> = self.overall.iter().map(|all| self.bar(&all.scheme, all.geometric_mean)).collect();
         bars.sort_by(|a, b| a.value.total_cmp(&b.value));
         let x = Axis::log("geometric mean of ‖y − y64‖ / ‖y64‖ over the layers, log scale");
         plot(
             Bars { title: "Relative error by scheme, all layers", x, bars }.svg(),
-            "The shortest bar loses least. Schemes that one layer spoils show in the table's column of the worst.",
+            "The shortest bar loses least; the outline is in float alone. A scheme that one layer spoils shows in the table's column of the worst.",
         )
     }
 
@@ -95,11 +88,13 @@ impl Study {
     }
 
     fn bars(&self, layer: &LayerStudy, value: impl Fn(&Row) -> f64) -> Vec<Bar> {
-        let bar = |row: &Row| {
-            let value = value(row);
-            Bar { name: row.scheme.clone(), colour: self.colour(&row.scheme), value, words: percent(value) }
-        };
-        layer.rows.iter().map(bar).collect()
+        layer.rows.iter().map(|row| self.bar(&row.scheme, value(row))).collect()
+    }
+
+    /// A scheme's bar; what no kernel computed is an outline alone.
+    fn bar(&self, scheme: &str, value: f64) -> Bar {
+        let body = if scheme == per_channel::NAME { Body::Outline } else { Body::Filled };
+        Bar { name: scheme.to_owned(), colour: self.colour(scheme), value, words: percent(value), body }
     }
 
     fn errors(&self, layer: &LayerStudy) -> Block {
@@ -107,7 +102,7 @@ impl Study {
         let x = Axis::log("‖y − y64‖ / ‖y64‖ without bias, log scale");
         plot(
             Bars { title: "Relative error by scheme", x, bars }.svg(),
-            "Each bar is the distance of the kernels' output from float64; the last is computed in float, and no GEMM can have it.",
+            "A filled bar is the distance of the kernels' output from float64; the outline is computed in float, and no GEMM can have it.",
         )
     }
 
@@ -141,7 +136,7 @@ impl Study {
             let points = sorted.iter().enumerate().map(|(i, v)| (i as f64 + 1.0, f64::from(*v))).collect();
             Series { name: name.to_owned(), colour, shape, points }
         };
-        let mut series = vec![sorted("x", 9, Shape::Line, &layer.channels.before)];
+        let mut series = vec![sorted("x", 0, Shape::Line, &layer.channels.before)];
         let after = layer.channels.after.iter();
         series.extend(
             after.map(|a| sorted(&format!("x / s, {}", a.scheme), self.colour(&a.scheme), Shape::Dashed, &a.absmax)),
@@ -214,7 +209,7 @@ impl Study {
                     "bytes, log scale",
                     points(|cost| cost.held_bytes()),
                 ),
-                "Left is small, down is exact; a scheme that is neither left of nor below another one is not worth its price.",
+                "Left is small, down is exact; a scheme with another to its left that is no higher is not worth its price. Rings are schemes that coincide.",
             ),
             plot(
                 chart(
@@ -234,26 +229,25 @@ impl LayerStudy {
     pub fn table(&self) -> Table {
         let heading = [
             "scheme",
-            "relative error",
+            "error",
             "SQNR",
-            "worst token",
-            "lost to 0",
-            "bytes a layer",
-            "bytes a token",
-            "operations a token",
-            "operations a load",
-            "reads of x",
+            "worst token, its number",
+            "to 0",
+            "bytes/layer",
+            "bytes/token",
+            "ops/token",
+            "ops/load",
+            "x reads",
             "launches",
         ];
         let row = |row: &Row| {
-            let worst =
-                row.worst_token.map_or(String::new(), |t| format!("{} (token {t})", percent(row.worst_token_error)));
+            let worst = row.worst_token.map_or(String::new(), |t| format!("{}, {t}", percent(row.worst_token_error)));
             let name = match row.source {
                 Source::Kernels => match &row.chose {
                     Some(chose) => format!("{} ({chose})", row.scheme),
                     None => row.scheme.clone(),
                 },
-                Source::Float => format!("{} (float only, no GEMM)", row.scheme),
+                Source::Float => format!("{} (float only)", row.scheme),
             };
             let mut cells = vec![
                 name,
@@ -302,7 +296,7 @@ fn running(layer: &LayerStudy) -> Option<Block> {
     let chart = Chart {
         title: "Running scale, sample by sample",
         x: Axis::linear("sample (sentence) number"),
-        y: Axis::linear("scale of x"),
+        y: Axis::from_zero("scale of x"),
         series: vec![
             series("running scale", 0, Shape::Line, |s| s.running),
             series("the sample's own absmax / 127", 1, Shape::Points, |s| s.own),
@@ -335,8 +329,9 @@ fn formulas(layer: &LayerStudy) -> Table {
 
 const MEASURED: &str = "Every row but one is what the kernels computed. Errors are of the output without bias, against \
     the same layer in float64. SQNR is −20 · log₁₀ of the relative error. A token's own error is relative to its own \
-    output. The row of scales per channel of x is computed in float alone: such a scale stands inside the sum over the \
-    channels and cannot be taken out of it, so no int8 GEMM can have it.";
+    output; its number follows it. What a scheme chose for a layer stands in brackets; hybrid chooses by the spread \
+    of this file's own tokens. The row of scales per channel of x is computed in float alone: such a scale stands \
+    inside the sum over the channels and cannot be taken out of it, so no int8 GEMM can have it.";
 
 const FORMULAS: &str = "N output channels, K input channels. Beside what is listed, every scheme holds N · K bytes of \
     int8 weights, divides and rounds every element of x, and multiplies N · K pairs of codes a token.";
