@@ -62,7 +62,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
         let tell = |scheme: &str, step: usize, steps: usize| {
             progress.step(&format!("{name}: {scheme}"), index * steps + step, layers.len() * steps);
         };
-        studies.push(study_layer(&gpu, (&name, layer), workload, tell)?);
+        studies.push(study_layer(&gpu, (&name, layer), tell)?);
     }
     drop(progress);
     let study = Study::new(studies, workload, place_json(&gpu));

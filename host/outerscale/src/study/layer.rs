@@ -4,7 +4,7 @@ use super::{
     candidates::candidates,
     has_memory,
     per_channel::{self, per_channel},
-    recommend::{self, Offer, Recommendation, Workload},
+    recommend::{Offer, Recommendation},
     rows::{Row, Source, observe},
 };
 use crate::{
@@ -39,7 +39,7 @@ pub struct LayerStudy {
     pub curves: Vec<Curve>,
     /// The running scale, sample by sample.
     pub running: Vec<RunningSample>,
-    /// What is recommended.
+    /// What is recommended, once a [`Study`](super::Study) knows what for.
     pub recommendation: Recommendation,
 }
 
@@ -111,7 +111,6 @@ pub struct RunningSample {
 pub fn study_layer(
     gpu: &Gpu,
     (name, layer): (&str, &Layer),
-    workload: Workload,
     mut tell: impl FnMut(&str, usize, usize),
 ) -> Result<LayerStudy> {
     if layer.x.rows == 0 {
@@ -147,7 +146,7 @@ pub fn study_layer(
     }
     let (distance, lost_share) = per_channel(layer, &reference);
     rows.push(Row { lost_share, ..Row::of(per_channel::NAME, distance, Source::Float) });
-    let mut study = LayerStudy {
+    Ok(LayerStudy {
         name: name.to_owned(),
         tokens: layer.x.rows,
         n: layer.w.rows,
@@ -159,9 +158,7 @@ pub fn study_layer(
         curves,
         running,
         recommendation: Recommendation::default(),
-    };
-    study.recommendation = recommend::recommend(&study.offers(), workload);
-    Ok(study)
+    })
 }
 
 /// What the file knows, and the spread over tokens, which no file of a layer tells: that of its own.

@@ -55,10 +55,13 @@ pub struct Overall {
 }
 
 impl Study {
-    /// Sums up what was found of the layers.
-    pub fn new(layers: Vec<LayerStudy>, workload: Workload, place: serde_json::Value) -> Study {
+    /// Sums up what was found of the layers, and recommends for `workload`.
+    pub fn new(mut layers: Vec<LayerStudy>, workload: Workload, place: serde_json::Value) -> Study {
         let overall = overall(&layers);
         let offers: Vec<_> = layers.iter().map(LayerStudy::offers).collect();
+        for (layer, offers) in layers.iter_mut().zip(&offers) {
+            layer.recommendation = recommend::recommend(offers, workload);
+        }
         let recommendation = recommend::recommend(&recommend::over_all(&offers), workload);
         Study { schema: SCHEMA, place, workload, layers, overall, recommendation }
     }

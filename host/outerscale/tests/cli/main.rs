@@ -4,6 +4,7 @@ mod bad_input;
 mod calibrate;
 mod drift;
 mod runs;
+mod study;
 
 use safetensors::{Dtype, tensor::TensorView};
 use std::{
