@@ -182,7 +182,11 @@ impl Trial<'_> {
     pub(super) fn outlier_lists(&self) -> Result<(), String> {
         for (chunks, cols) in [(1, 1), (3, 32), (2, 261), (7, 1303), (1, 16_640)] {
             for seed in 0..4 {
-                let of_chunk = |chunk: usize| some_outliers(cols, 10 * seed + chunk as u64);
+                let of_chunk = |chunk: usize| match seed {
+                    // Every column in one chunk alone, each bit of a word in each chunk somewhere.
+                    0 => (0..cols).map(|col| (col / 32 + col) % chunks == chunk).collect(),
+                    _ => some_outliers(cols, 10 * seed + chunk as u64),
+                };
                 let masks: Vec<Vec<bool>> = (0..chunks).map(of_chunk).collect();
                 let any: Vec<bool> = (0..cols).map(|col| masks.iter().any(|mask| mask[col])).collect();
                 let masks: Vec<i32> = masks.iter().flat_map(|mask| words(mask)).collect();
@@ -204,7 +208,12 @@ impl Trial<'_> {
 
     pub(super) fn quantize_outliers<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
         let (rows, cols) = (input.place.rows, input.place.cols);
-        let is_outlier = some_outliers(cols, input.wide.len() as u64);
+        // By the data, so that every shape meets few and many.
+        let is_outlier = some_outliers(cols, u64::from(input.wide[0].to_bits()));
+        // As outliers are: one that is not left out of a maximum shows.
+        let large = |at: usize| is_outlier[at % cols] && (at / cols + at % cols).is_multiple_of(3);
+        let x: Vec<T> = input.x.iter().enumerate().map(|(at, v)| if large(at) { T::LARGEST } else { *v }).collect();
+        let input = &Input { place: input.place, wide: x.iter().map(|v| v.widen()).collect(), x };
         let mask = self.machine.vector(&words(&is_outlier));
         let (q, scales) = (self.codes(rows, cols), self.machine.room(4 * rows));
         let rows_of = args::QuantizeTokenArgs { x: self.matrix(input), q, scales };
