@@ -3,7 +3,7 @@
 use crate::gemm::weights;
 use half::{bf16, f16};
 use outerscale::{
-    Activations, AsymmetricTokens, Bias, Dtype, Int8Matrix, Layout, Output, OutputElement, PerChannel, Scales,
+    Activations, AsymmetricTokens, Bias, Dtype, Int8Matrix, Layout, Output, OutputElement, PerChannel, Scales, Weights,
     ZeroPoints,
     files::Layer,
     linear::{Scheme, linear},
@@ -165,4 +165,41 @@ fn errors_are_those_of_a_float64_simulation() {
             assert!(got < 0.8 * symmetric, "{name}: error {got}, symmetric {symmetric}");
         }
     }
+}
+
+/// The largest K, every code as far from its zero point as it can be: 255 · 127 · 66,311 = 2,147,481,735.
+#[test]
+fn the_largest_k_reaches_the_end_of_int32() {
+    let k = oracle::MAX_K_ASYM;
+    let run = |k: usize| {
+        let layout = Layout::contiguous(1, k as u64);
+        let (x, _) =
+            ops::quantize_asym(gpu(), &Activations::upload(gpu(), &vec![1.0f32; k], layout).unwrap(), Choice::Auto)
+                .unwrap();
+        let w = Weights::upload(gpu(), &vec![1.0f32; k], layout).unwrap();
+        let (w, _) = ops::quantize_weights(gpu(), &w, Choice::Auto).unwrap();
+        let (w_sums, _) = ops::row_sums(gpu(), &w, Choice::Auto).unwrap();
+        let mut y = Output::<f32>::new(gpu(), Layout::contiguous(1, 1)).unwrap();
+        let product = AsymmetricProduct { x: &x, w: &w, w_sums: &w_sums, bias: None };
+        ops::gemm_asym(gpu(), product, &mut y, Choice::Auto).map(|_| y.download().unwrap()[0])
+    };
+    let (s_x, s_w) = (1.0f32 / 255.0, 1.0f32 / 127.0);
+    assert_eq!(run(k).unwrap(), s_x.mul_add(s_w * 2_147_481_735i32 as f32, 0.0));
+    let error = run(k + 1).unwrap_err().to_string();
+    assert_eq!(error, "gemm_asym: x: K must be 1 to 66311, where int32 cannot overflow, got 66312");
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let error = ZeroPoints::upload(gpu(), &[0, 128]).err().unwrap().to_string();
+    assert!(error.ends_with("zero_points: [1] a zero point is a code, in [-128, 127], got 128"), "{error}");
+    let layout = Layout::contiguous(3, 5);
+    let x: Vec<f32> = Kind::Uniform.matrix(3, 5, 1);
+    let (q, _) = ops::quantize_asym(gpu(), &Activations::upload(gpu(), &x, layout).unwrap(), Choice::Auto).unwrap();
+    let (w, other) = (weights::<PerChannel>(gpu(), &[1; 10], 5, &[1.0; 2]), weights(gpu(), &[1; 15], 5, &[1.0; 3]));
+    let (of_other, _) = ops::row_sums::<PerChannel>(gpu(), &other, Choice::Auto).unwrap();
+    let mut y = Output::<f32>::new(gpu(), Layout::contiguous(3, 2)).unwrap();
+    let product = AsymmetricProduct { x: &q, w: &w, w_sums: &of_other, bias: None };
+    let error = ops::gemm_asym(gpu(), product, &mut y, Choice::Auto).err().unwrap().to_string();
+    assert_eq!(error, "gemm_asym: w_sums: there must be one for each of the 2 rows of w, got 3");
 }
