@@ -76,7 +76,7 @@ pub struct Model {
     pub config: Config,
     /// Text → tokens, truncated to [`Model::max_tokens`], not padded.
     pub tokenizer: Tokenizer,
-    /// Tokens that a sentence is cut to, [CLS] and [SEP] among them.
+    /// Tokens that a sentence is cut to, `[CLS]` and `[SEP]` among them.
     pub max_tokens: usize,
     /// The embeddings.
     pub embeddings: Embeddings,

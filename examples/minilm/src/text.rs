@@ -50,7 +50,7 @@ pub fn sentences(text: &str) -> Vec<String> {
 /// Tokens of many sentences, one after the other, without padding.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Token numbers, [CLS] first and [SEP] last in every sentence.
+    /// Token numbers, `[CLS]` first and `[SEP]` last in every sentence.
     pub ids: Vec<u32>,
     /// Where each sentence's tokens are.
     pub sentences: Vec<Range<usize>>,
