@@ -81,7 +81,7 @@ impl StatisticsFile {
         let mut tensors = Vec::new();
         for (linear, statistics) in &self.linears {
             let mut push = |field: &str, dtype, shape: usize, data| {
-                tensors.push(Tensor { name: format!("{linear}.{field}").into(), dtype, shape: vec![shape], data });
+                tensors.push(Tensor { name: format!("{linear}.{field}"), dtype, shape: vec![shape], data });
             };
             let f32s = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
             let Statistics { channel_absmax, values, token_absmax, batch_absmax, non_finite } = statistics;

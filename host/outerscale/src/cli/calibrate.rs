@@ -12,7 +12,10 @@ use outerscale::{
     linear::Hybrid,
 };
 use serde_json::{Map, Value, json};
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -76,11 +79,11 @@ fn merged(files: &[PathBuf]) -> Result<StatisticsFile> {
 }
 
 /// Takes a file's samples in, up to `limit` of each linear over all files.
-fn observe(all: &mut StatisticsFile, file: &PathBuf, limit: Option<u64>) -> Result<()> {
+fn observe(all: &mut StatisticsFile, file: &Path, limit: Option<u64>) -> Result<()> {
     let capture = Capture::read(file)?;
     let samples = capture.samples();
     for captured in &capture.linears {
-        let refuse = |rule: String| Error::Input { file: file.clone(), tensor: None, rule };
+        let refuse = |rule: String| Error::Input { file: file.to_owned(), tensor: None, rule };
         if samples.is_empty() {
             return Err(refuse(format!("holds no token of {}: nothing to calibrate from", captured.linear)));
         }

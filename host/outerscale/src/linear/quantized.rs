@@ -95,7 +95,7 @@ impl QuantizedLinear {
                 _ => Method::Token,
             },
             Scheme::Running(by) => {
-                let begun = calibration.is_some().then(|| calibrated()).transpose()?;
+                let begun = calibration.is_some().then(calibrated).transpose()?;
                 Method::Running(Running::new(gpu, by, begun)?)
             }
             Scheme::Asym => {
