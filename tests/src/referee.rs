@@ -104,7 +104,11 @@ impl Trial<'_> {
                 .map_err(|e| format!("{e} [{kind:?}, {} × {}]", place.rows, place.cols))?;
             }
         }
-        Ok(())
+        match op {
+            "column_absmax" => self.columns_of_one_number::<T>(),
+            "quantize_smooth_token" => self.every_quotient::<T>(),
+            _ => Ok(()),
+        }
     }
 
     fn row_absmax<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
