@@ -4,7 +4,10 @@ use super::{Done, ModelFlags, TextFlags, WayFlags, embed, embed_float};
 use anyhow::Result;
 use clap::Args;
 use minilm::similarity::Nearness;
-use outerscale::program::report::{Output, json_number, place_json, place_line, table};
+use outerscale::{
+    program::report::{Output, json_number, place_json, place_line, table},
+    smooth::Alpha,
+};
 use serde_json::json;
 use std::{fmt::Write, time::Instant};
 
@@ -47,7 +50,8 @@ pub(super) fn run(flags: &Flags) -> Result<Done> {
         table(&["linears", "mean", "min", "time"], &[1, 2, 3], rows),
         shortened(&lines[near.worst]),
     );
-    if !alphas.is_empty() {
+    // One that was given is no news.
+    if flags.way.scheme()?.alpha() == Some(Alpha::Auto) {
         let named = model.units().into_iter().zip(&alphas).map(|(unit, alpha)| format!("{unit} {alpha}"));
         _ = write!(text, "\nalpha: {}", named.collect::<Vec<_>>().join(", "));
     }
