@@ -78,7 +78,7 @@ impl Chart<'_> {
         }
         for (index, series) in self.series.iter().enumerate() {
             // Later points are smaller, so that those that coincide show as rings.
-            let size = canvas::MARK + (self.series.len() - 1 - index) as i32;
+            let size = canvas::MARK - canvas::UNIT + 2 * (self.series.len() - 1 - index) as i32;
             for run in self.shown(&series.points) {
                 let places: Vec<_> = run.iter().map(|point| place(area, &frame, *point)).collect();
                 match series.shape {

@@ -175,15 +175,13 @@ pub fn recommend(offers: &[Offer], workload: Workload) -> Recommendation {
     let price = chosen.price_words(workload);
     let mut reason = if chosen.scheme == best.scheme {
         format!(
-            "{}: the smallest error that {} can afford, {}, and no cheaper scheme comes within {NEAR} times of it; it costs {price}.",
-            chosen.scheme,
+            "The smallest error that {} can afford, {}, and no cheaper scheme comes within {NEAR} times of it; it costs {price}.",
             workload.name(),
             percent(best.relative_error)
         )
     } else {
         format!(
-            "{}: its error, {}, is within {NEAR} times the best that {} can afford ({} with {}), and it is the cheapest of those: {price}.",
-            chosen.scheme,
+            "Its error, {}, is within {NEAR} times the best that {} can afford ({} with {}), and it is the cheapest of those: {price}.",
             percent(chosen.relative_error),
             workload.name(),
             best.scheme,
