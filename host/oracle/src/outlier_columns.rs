@@ -8,9 +8,9 @@ use crate::assert_shape;
 pub fn outlier_columns(x: &[f32], rows: usize, cols: usize, threshold: f32) -> Vec<bool> {
     assert_shape("x", x.len(), rows, cols);
     let mut outlier = vec![false; cols];
-    for row in 0..rows {
-        for col in 0..cols {
-            outlier[col] |= threshold != f32::INFINITY && x[row * cols + col].abs() >= threshold;
+    for row in x.chunks(cols.max(1)) {
+        for (outlier, v) in outlier.iter_mut().zip(row) {
+            *outlier |= threshold != f32::INFINITY && v.abs() >= threshold;
         }
     }
     outlier

@@ -9,9 +9,9 @@ pub fn quantize_outliers(x: &[f32], rows: usize, cols: usize, is_outlier: &[bool
     assert_eq!(is_outlier.len(), cols, "is_outlier must have {cols} elements");
     let mut rest = x.to_vec();
     for row in rest.chunks_mut(cols.max(1)) {
-        for col in 0..cols {
-            if is_outlier[col] {
-                row[col] = 0.0;
+        for (v, outlier) in row.iter_mut().zip(is_outlier) {
+            if *outlier {
+                *v = 0.0;
             }
         }
     }

@@ -52,7 +52,7 @@ unsafe fn load_x(args: &GemmOutliersArgs, row: u64, col: u64) -> f32 {
 unsafe fn load_half_weights(args: &GemmOutliersArgs, k: u64, col: u64) -> [f32; QUAD] {
     // SAFETY: rows of w are whole quads.
     let [low, high] = unsafe { ld_global_nc_v2_b32(args.w + 2 * (k * args.w_stride + col)) };
-    [low as u16, (low >> 16) as u16, high as u16, (high >> 16) as u16].map(|bits| cvt_f32_f16(bits))
+    [low as u16, (low >> 16) as u16, high as u16, (high >> 16) as u16].map(cvt_f32_f16)
 }
 
 /// The same from the codes of w, 0 past the last output.
