@@ -14,7 +14,7 @@ const CEILING: f64 = (1u128 << 100) as f64;
 /// [`Error::NoFactor`] for the first channel whose activations or weights have a NaN or an infinity, whose absmax is
 /// negative, or whose factor would be over 2¹⁰⁰; [`Error::AlphaOutOfRange`] for an α outside [0, 1].
 pub fn smooth_factors(x_absmax: &[f32], weights: &[&[f32]], alpha: f64) -> Result<Vec<f32>, Error> {
-    if alpha.is_nan() || alpha < 0.0 || alpha > 1.0 {
+    if !(0.0..=1.0).contains(&alpha) {
         return Err(Error::AlphaOutOfRange { alpha });
     }
     let k = x_absmax.len();

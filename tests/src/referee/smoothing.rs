@@ -23,7 +23,7 @@ impl Trial<'_> {
         let sign = 1 << (8 * size_of::<T>() - 1);
         for rows in [40, 1] {
             let place = Place { rows, cols: 37, gap: 0, offset: 1 };
-            for number in [T::narrow(-0.25), T::from_raw(T::LARGEST.bits() + 3 | sign)] {
+            for number in [T::narrow(-0.25), T::from_raw((T::LARGEST.bits() + 3) | sign)] {
                 let x = vec![number; place.rows * place.cols];
                 let wide = x.iter().map(|v| v.widen()).collect();
                 let result = self.column_absmax(&Input { place, x, wide });
