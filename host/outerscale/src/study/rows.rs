@@ -27,7 +27,7 @@ pub enum Source {
 /// A scheme on a layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The scheme, as [`Candidate`](super::candidates::Candidate) names it.
+    /// The scheme, as [`Candidate`] names it.
     pub scheme: String,
     /// What the scheme chose for this layer, where it chooses: α, or which of two ways.
     pub chose: Option<String>,
