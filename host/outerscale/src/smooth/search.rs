@@ -55,7 +55,7 @@ pub struct AlphaSearch {
     pub curve: Vec<Candidate>,
     /// The smoothing candidate that the first half favours, whether or not it won.
     pub best: Candidate,
-    /// The errors of no smoothing and of `best` on the half that judges.
+    /// The errors of no smoothing and of `best` on the half that judges, which may say that the choice was wrong.
     pub judged: Judged,
     /// Tokens of the half that chooses and of the one that judges.
     pub tokens: [u64; 2],
@@ -80,7 +80,8 @@ impl AlphaSearch {
 /// Chooses α for a smoothing scheme.
 ///
 /// The first half of the sentences favours the candidate of the least error, of equal ones the smallest. It is taken if
-/// it beats no smoothing there by [`MARGIN`], and on the second half at all; else there is no smoothing.
+/// it beats no smoothing there by [`MARGIN`]; else there is no smoothing. The second half has no part in that: what it
+/// says of the choice is what other sentences would.
 ///
 /// # Errors
 /// `scheme` where it does not smooth; `sentence_id` where there are not two sentences; `calib_absmax`, `w` or `x` as
@@ -163,8 +164,7 @@ fn choose<T: Float>(trial: &Trial<'_>, x: &[T], halves: &[Half; 2]) -> Result<Al
         let x: Vec<T> = half.rows.iter().flat_map(|row| &x[row * k..][..k]).copied().collect();
         Activations::upload(trial.gpu, &x, Layout::contiguous(half.rows.len() as u64, k as u64))
     };
-    let (choosing, judging) = (upload(first)?, upload(second)?);
-    let (reference, judge) = (Reference::of(&first.layer), Reference::of(&second.layer));
+    let (choosing, reference) = (upload(first)?, Reference::of(&first.layer));
 
     let plain = trial.ready(Alpha::Off)?;
     let mut curve = vec![Candidate { alpha: Alpha::Off, error: trial.error(&plain, &choosing, &reference)? }];
@@ -179,10 +179,12 @@ fn choose<T: Float>(trial: &Trial<'_>, x: &[T], halves: &[Half; 2]) -> Result<Al
         }
     }
     let (best, ready) = best.expect("there are candidates");
+    let chosen = if best.error < (1.0 - MARGIN) * curve[0].error { best.alpha } else { Alpha::Off };
+
+    // Only now: had it a say, its errors would be too good by that.
+    let (judging, judge) = (upload(second)?, Reference::of(&second.layer));
     let judged =
         Judged { plain: trial.error(&plain, &judging, &judge)?, smoothed: trial.error(&ready, &judging, &judge)? };
-    let wins = best.error < (1.0 - MARGIN) * curve[0].error && judged.smoothed < judged.plain;
-    let chosen = if wins { best.alpha } else { Alpha::Off };
     Ok(AlphaSearch { chosen, curve, best, judged, tokens: [choosing.rows(), judging.rows()] })
 }
 
