@@ -57,6 +57,11 @@ impl DeviceMemory {
         self.buffer.as_ref().map_or(0, |b| b.as_device_ptr().as_raw())
     }
 
+    /// Whether `gpu` is what it was allocated with.
+    pub(crate) fn is_of(&self, gpu: &Gpu) -> bool {
+        self.gpu.is(gpu)
+    }
+
     fn bytes(&self) -> usize {
         self.buffer.as_ref().map_or(0, |b| b.len())
     }

@@ -2,9 +2,9 @@
 
 use crate::gemm::{tokens, weights};
 use outerscale::{
-    Activations, InputCounters, InputCounts, Int8Matrix, Layout, Output, PerChannel, PerTensor, PerToken,
-    QuantizedTokens, Scales, ops,
-    ops::{Choice, Product, StaticScale},
+    Activations, Backend, Gpu, InputCounters, InputCounts, Int8Matrix, Layout, Output, PerChannel, PerTensor, PerToken,
+    QuantizedTokens, RunningState, Scales, ops,
+    ops::{Choice, Product, StaticScale, Window},
 };
 use outerscale_tests::harness::*;
 
@@ -54,9 +54,28 @@ fn k_over_the_limit_is_refused_by_every_op() {
         refused(ops::quantize_tensor(gpu(), &x, &partials, Choice::Auto)),
         refused(ops::quantize_static(gpu(), &x, StaticScale { scale: &scale, counters: None }, Choice::Auto)),
         refused(ops::pack_rows(gpu(), &codes, Choice::Auto)),
+        refused(ops::outlier_columns(gpu(), &x, 6.0, Choice::Auto)),
+        refused(ops::quantize_asym(gpu(), &x, Choice::Auto)),
+        refused(ops::quantize_preset(gpu(), &x, ops::Preset::Vllm, Choice::Auto)),
     ];
     for message in messages {
         assert!(message.contains("133144") && message.contains("133145"), "{message}");
+    }
+}
+
+/// Two streams of one device run in no order: what one writes, the other may read before, or write at once.
+#[test]
+fn operands_of_another_gpu_are_refused() {
+    let other = Gpu::open(Backend::Sim).unwrap();
+    let x = Activations::<f32>::upload(&other, &[1.0; 6], Layout::contiguous(2, 3)).unwrap();
+    let message = refused(ops::quantize_token(gpu(), &x, Choice::Auto));
+    assert!(message.starts_with("quantize_token: gpu: must be the one that all operands were made with"), "{message}");
+    // A state that is its own, with maxima that are not.
+    let (partials, _) = ops::tensor_absmax(&other, &x, Choice::Auto).unwrap();
+    let state = RunningState::new(gpu(), None).unwrap();
+    for gpu in [gpu(), &other] {
+        let message = refused(ops::running_scale(gpu, &partials, &state, Window::DEFAULT, Choice::Auto));
+        assert!(message.starts_with("running_scale: gpu: "), "{message}");
     }
 }
 

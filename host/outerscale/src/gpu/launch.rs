@@ -2,7 +2,7 @@
 
 use super::{Gpu, module::Function, sys};
 use crate::{
-    Dtype, Result,
+    Dtype, Error, Result,
     memory::DeviceMemory,
     ops::{Choice, Problem, Table, choose},
 };
@@ -53,13 +53,21 @@ pub struct Launch {
 }
 
 impl Gpu {
-    /// Chooses a variant and launches it on the stream; `rows` = 0 launches nothing.
+    /// Chooses a variant and launches it on the stream; `rows` = 0 launches nothing. What the stream orders, the kernels
+    /// count on: that an operand is written before it is read, and a running state by one launch at a time.
+    ///
+    /// # Errors
+    /// `gpu` where an operand is of another; a variant that cannot be used; a CUDA error.
     ///
     /// # Safety
     /// `args` is what the table's kernels take, and describes memory of `request.keep` truthfully.
     pub(crate) unsafe fn launch<A: Copy>(&self, request: LaunchRequest<'_>, args: A, rows: u64) -> Result<Launch> {
         const { assert!(align_of::<A>() <= align_of::<u64>(), "arguments are kept as words") };
         let LaunchRequest { table, problem, dtype, choice, keep } = request;
+        if !keep.iter().all(|memory| memory.is_of(self)) {
+            let rule = "must be the one that all operands were made with: streams of two run in no order";
+            return Err(Error::argument(table.op, "gpu", rule));
+        }
         let chosen = choose(table, &problem, dtype, choice)?;
         let entry = chosen.variant.entry(dtype);
         let mut words = vec![0u64; size_of::<A>().div_ceil(8)];

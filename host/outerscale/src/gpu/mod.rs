@@ -162,6 +162,11 @@ impl Gpu {
         Ok(blocks as u32)
     }
 
+    /// Whether the two are one, with one stream.
+    pub(crate) fn is(&self, other: &Gpu) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The stream that everything runs on.
     pub(crate) fn stream(&self) -> &Stream {
         &self.0.stream
