@@ -84,7 +84,10 @@ proptest! {
 /// The moving average of the statistics is the one that the device's rule makes, batch by batch.
 #[test]
 fn moving_average_is_the_running_scales() {
-    let batches: Vec<Vec<f32>> = (0..50).map(|seed| Kind::Outliers.matrix(3, 17, seed)).collect();
+    let mut batches: Vec<Vec<f32>> = (0..50).map(|seed| Kind::Outliers.matrix(3, 17, seed)).collect();
+    // The largest that counts, and batches that the device leaves out.
+    let largest = oracle::running_scale::RUNNING_ABSMAX_MAX;
+    batches.splice(40..40, [largest, largest.next_up(), f32::MAX].map(|absmax| vec![absmax; 17]));
     for momentum in [0.0f32, 0.5, 0.9, 0.99] {
         let mut state = oracle::RunningState::default();
         for batch in &batches {

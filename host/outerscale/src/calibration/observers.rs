@@ -1,7 +1,7 @@
 //! The rules that choose the absmax of one static scale.
 
 use super::{Histogram, Statistics, entropy};
-use contract::limits::CODE_MAX;
+use contract::limits::{CODE_MAX, RUNNING_ABSMAX_MAX};
 use rayon::prelude::*;
 use std::{fmt, str::FromStr};
 
@@ -67,9 +67,9 @@ fn squared_error(values: &Histogram, absmax: f32) -> f64 {
 }
 
 /// As the running scale on the device has it, updated at every batch (NUMERICS.md): begun by the first batch that is
-/// not all zeros, in f32, with one rounding of the sum.
+/// not all zeros, in f32, with one rounding of the sum; a batch past the device's limit is left out.
 fn moving_average(batch_absmax: &[f32], momentum: f32) -> f32 {
-    batch_absmax.iter().fold(0.0, |average, absmax| {
+    batch_absmax.iter().filter(|absmax| **absmax <= RUNNING_ABSMAX_MAX).fold(0.0, |average, absmax| {
         let before: f32 = if average == 0.0 { *absmax } else { average };
         momentum.mul_add(before, (1.0 - momentum) * absmax)
     })

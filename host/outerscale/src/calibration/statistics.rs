@@ -59,11 +59,20 @@ impl Statistics {
     /// Adds another's batches after these: exactly what one would be that had met both.
     ///
     /// # Errors
-    /// Where the numbers of channels differ: the two are of different linears.
+    /// Where the numbers of channels differ: the two are of different linears; where more was counted than 64 bits hold,
+    /// which only a broken file has. Nothing is added then.
     pub fn merge(&mut self, other: &Statistics) -> Result<(), String> {
         let (k, other_k) = (self.channel_absmax.len(), other.channel_absmax.len());
         if k != other_k {
             return Err(format!("has {other_k} input channels, the others have {k}: these are not the same linear"));
+        }
+        let sums = [
+            (self.values.total(), other.values.total()),
+            (self.token_absmax.total(), other.token_absmax.total()),
+            (self.non_finite, other.non_finite),
+        ];
+        if sums.iter().any(|(a, b)| a.checked_add(*b).is_none()) {
+            return Err("has more numbers than can be counted".to_owned());
         }
         for (largest, v) in self.channel_absmax.iter_mut().zip(&other.channel_absmax) {
             *largest = largest.max(*v);
@@ -122,6 +131,18 @@ mod tests {
         assert_eq!(statistics.batch_absmax, [3.0, 0.0]);
         assert_eq!((statistics.values.total(), statistics.values.zeros()), (3, 1));
         assert_eq!((statistics.token_absmax.total(), statistics.token_absmax.zeros()), (3, 1));
+    }
+
+    #[test]
+    fn counts_do_not_wrap() {
+        let mut statistics = Statistics::new(1);
+        statistics.observe(&[1.0, 2.0]);
+        let before = statistics.clone();
+        let full = Statistics { values: Histogram::from_parts(u64::MAX, &[], &[]).unwrap(), ..Statistics::new(1) };
+        let full_of_nan = Statistics { non_finite: u64::MAX, ..Statistics::new(1) };
+        assert_eq!(statistics.merge(&full), Err("has more numbers than can be counted".to_owned()));
+        assert_eq!(statistics, before);
+        assert!(statistics.merge(&full_of_nan).is_ok() && statistics.merge(&full_of_nan).is_err());
     }
 
     #[test]
