@@ -189,6 +189,24 @@ fn the_largest_k_reaches_the_end_of_int32() {
     assert_eq!(error, "gemm_asym: x: K must be 1 to 66311, where int32 cannot overflow, got 66312");
 }
 
+/// Rows as far below 0 as above it: there a quotient and the zero point may both be ties that round up, to a code of 128
+/// that must saturate.
+#[test]
+fn two_ties_saturate() {
+    let significands = (0..0x80_0000u32).step_by(65_521).map(|fraction| f32::from_bits(0x3f80_0000 | fraction));
+    let x: Vec<f32> = significands.chain([127.5]).flat_map(|v| [v, -v, v / 3.0, 0.0]).collect();
+    let rows = x.len() / 4;
+    let want = oracle::quantize_asym(&x, rows, 4);
+    let past = |row: usize| (x[4 * row] / want.scales[row]).round_ties_even() as i32 + want.zero_points[row] > 127;
+    assert!((0..rows).any(past), "no row meets the clamp");
+    let on_gpu = Activations::upload(gpu(), &x, Layout::contiguous(rows as u64, 4)).unwrap();
+    for variant in variants("quantize_asym") {
+        let (q, _) = ops::quantize_asym(gpu(), &on_gpu, variant).unwrap();
+        assert_bits("zero points", &q.zero_points().download().unwrap(), &want.zero_points, 1);
+        assert_bits("codes", &q.download_codes().unwrap(), &want.codes, 4);
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let error = ZeroPoints::upload(gpu(), &[0, 128]).err().unwrap().to_string();

@@ -166,7 +166,8 @@ fn the_judging_half_does_not_choose() {
         // Sentences of 4 tokens: 8 choose, 4 judge. Calibration has met the outliers.
         let mut everywhere = small(|_, _| {});
         outlier(&mut everywhere.x, 0..12);
-        let calibration = outerscale::linear::Calibration::of(&small(|j, x| *x *= if j == 3 { 60.0 } else { 1.0 }), scheme);
+        let calibration =
+            outerscale::linear::Calibration::of(&small(|j, x| *x *= if j == 3 { 60.0 } else { 1.0 }), scheme);
         let mut first_only = small(|_, _| {});
         outlier(&mut first_only.x, 0..8);
         let [with, without] = [&everywhere, &first_only]
