@@ -4,6 +4,8 @@
 //! `cargo test -p outerscale-tests --test mutants -- --nocapture` prints the table.
 
 mod edit;
+mod outliers;
+mod presets;
 mod smoothing;
 mod table;
 
@@ -73,7 +75,8 @@ fn shipped_kernels_pass_in_every_way() {
 #[test]
 fn every_mutant_is_caught() {
     let mut mutants = Vec::new();
-    for mutation in table::MUTATIONS.iter().chain(smoothing::MUTATIONS) {
+    let tables = [table::MUTATIONS, smoothing::MUTATIONS, outliers::MUTATIONS, presets::MUTATIONS];
+    for mutation in tables.into_iter().flatten() {
         for entry in mutation.entries {
             let made = (mutation.edit)(&source(entry));
             assert!(!made.is_empty(), "{entry} has nothing to {}: mend the mutation", mutation.what);
