@@ -5,7 +5,8 @@
 //! | `quantize_smooth_token_block_T` | `QuantizeSmoothTokenArgs` | a block's, 256 threads | 64 static | 1 barrier, 8 shuffles a row |
 //! | `quantize_smooth_token_warp_T` | `QuantizeSmoothTokenArgs` | a warp's | 0 | 5 shuffles a row |
 //!
-//! Both are right for any K; x is read once for as long rows as in `quantize_token`. factors f32 `[cols]` from a
+//! Both are right for any K; x is read once for as long rows as in `quantize_token`, by a block for ones of up to 14,336
+//! columns where T has 16 bits. factors f32 `[cols]` from a
 //! 16-byte boundary on, each in [2⁻¹⁰⁰, 2¹⁰⁰]; scales f32 `[rows]`. Who may diverge: as in `quantize_token`, and a row
 //! that is not aligned reads its factors one by one.
 
@@ -41,7 +42,9 @@ macro_rules! entries {
         /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
         #[kernel(launch_bounds(THREADS, 2), collectives(bar_sync = 1, shfl_sync = 8))]
         pub unsafe fn $block(args: QuantizeSmoothTokenArgs) {
-            const HELD: usize = held_by_block::<$element>();
+            // What a thread holds is x / s in f32: one window of a 16-bit type less, rows of up to 14,336 columns, as
+            // with all of them ptxas 13.0.88 spills on sm_120.
+            const HELD: usize = held_by_block::<$element>() - (size_of::<$element>() == 2) as usize;
             // SAFETY: the caller's; the shared array is this block's alone.
             unsafe { quantize_smooth_token::<$element, Block, HELD>(&args, Block::new(quantize_block_maxima())) }
         }
