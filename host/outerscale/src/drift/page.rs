@@ -90,7 +90,7 @@ fn plots(study: &Study, scenario: &Scenario) -> Vec<Block> {
     };
     let plot = |svg, caption: String| Block::Plot { svg, caption };
     let mut plots = vec![plot(
-        chart("Error", Axis::log("error relative to ‖y‖"), series(&error)),
+        chart("Error", Axis::log("error relative to ‖y‖, log scale"), series(&error)),
         format!("The root mean square over the {SPAN} samples up to each, none of them across the change."),
     )];
     if scenario.courses.iter().flat_map(|course| &course.samples).any(|sample| sample.saturated > 0.0) {

@@ -108,7 +108,7 @@ figcaption {{ max-width: 48rem }} p {{ max-width: 56rem }}
 .notice {{ background: var(--notice); padding: .7rem 1rem; border-left: 4px solid #3b82c4 }}
 .table {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: .85rem }}
 th, td {{ padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--faint) }}
-.number {{ text-align: right; font-variant-numeric: tabular-nums }} td.number {{ white-space: nowrap }}
+.number {{ text-align: right; font-variant-numeric: tabular-nums }} td.number, td:first-child {{ white-space: nowrap }}
 "
     )
 }

@@ -57,7 +57,7 @@ impl Study {
     fn overall_bars(&self) -> Block {
         let mut bars: Vec<Bar> = self.overall.iter().map(|all| self.bar(&all.scheme, all.geometric_mean)).collect();
         bars.sort_by(|a, b| a.value.total_cmp(&b.value));
-        let x = Axis::log("geometric mean of ‖y − y64‖ / ‖y64‖ over the layers, log scale");
+        let x = Axis::log("geometric mean of ‖y − y64‖ / ‖y64‖ over the layers, %, log scale");
         plot(
             Bars { title: "Relative error by scheme, all layers", x, bars }.svg(),
             "The shortest bar loses least; the outline is in float alone. A scheme that one layer spoils shows in the table's column of the worst.",
@@ -75,7 +75,7 @@ impl Study {
             Block::Table(layer.table()),
         ];
         let refused = layer.recommendation.refused.iter();
-        blocks.extend(refused.map(|r| Block::Text(format!("Refused: {} {}.", r.scheme, r.why))));
+        blocks.extend(refused.map(|r| Block::Text(format!("Refused: {}: {}.", r.scheme, r.why))));
         blocks.extend(layer.left_out.iter().map(|l| Block::Text(format!("Not run: {}: {}.", l.scheme, l.why))));
         blocks.push(self.errors(layer));
         blocks.push(self.channels(layer));
@@ -94,12 +94,12 @@ impl Study {
     /// A scheme's bar; what no kernel computed is an outline alone.
     fn bar(&self, scheme: &str, value: f64) -> Bar {
         let body = if scheme == per_channel::NAME { Body::Outline } else { Body::Filled };
-        Bar { name: scheme.to_owned(), colour: self.colour(scheme), value, words: percent(value), body }
+        Bar { name: scheme.to_owned(), colour: self.colour(scheme), value: 100.0 * value, words: percent(value), body }
     }
 
     fn errors(&self, layer: &LayerStudy) -> Block {
         let bars = self.bars(layer, |row| row.relative_error);
-        let x = Axis::log("‖y − y64‖ / ‖y64‖ without bias, log scale");
+        let x = Axis::log("‖y − y64‖ / ‖y64‖ without bias, %, log scale");
         plot(
             Bars { title: "Relative error by scheme", x, bars }.svg(),
             "A filled bar is the distance of the kernels' output from float64; the outline is computed in float, and no GEMM can have it.",
@@ -109,8 +109,12 @@ impl Study {
     fn lost(&self, layer: &LayerStudy) -> Block {
         let bars = self.bars(layer, |row| row.lost_share);
         plot(
-            Bars { title: "Non-zero inputs that became code 0", x: Axis::linear("share of the non-zero inputs"), bars }
-                .svg(),
+            Bars {
+                title: "Non-zero inputs that became code 0",
+                x: Axis::linear("share of the non-zero inputs, %"),
+                bars,
+            }
+            .svg(),
             "What became 0 counts no more: a scale that an outlier stretches erases small values first.",
         )
     }
@@ -159,10 +163,11 @@ impl Study {
         let of = |curve: &super::Curve| {
             let series =
                 |name: String, shape, points| Series { name, colour: self.colour(&curve.scheme), shape, points };
-            let ends = [curve.points.first()?.0, curve.points.last()?.0].map(|alpha| (alpha, curve.plain)).to_vec();
-            let chosen = curve.points.iter().copied().filter(|(alpha, _)| curve.chosen == Some(*alpha)).collect();
+            let points: Vec<(f64, f64)> = curve.points.iter().map(|(alpha, error)| (*alpha, 100.0 * error)).collect();
+            let ends = [points.first()?.0, points.last()?.0].map(|alpha| (alpha, 100.0 * curve.plain)).to_vec();
+            let chosen = points.iter().copied().filter(|(alpha, _)| curve.chosen == Some(*alpha)).collect();
             Some([
-                series(curve.scheme.clone(), Shape::Line, curve.points.clone()),
+                series(curve.scheme.clone(), Shape::Line, points),
                 series(format!("{}, none", curve.scheme), Shape::Dashed, ends),
                 series(format!("{}, chosen", curve.scheme), Shape::Points, chosen),
             ])
@@ -172,7 +177,7 @@ impl Study {
         let chart = Chart {
             title: "Relative error over α, on the sentences that choose it",
             x: Axis::linear("α: 0 leaves the outliers in x, 1 puts all of them into w"),
-            y: Axis::log("relative error, log scale"),
+            y: Axis::log("relative error, %, log scale"),
             series,
             events: Vec::new(),
         };
@@ -193,13 +198,13 @@ impl Study {
                     name: row.scheme.clone(),
                     colour: self.colour(&row.scheme),
                     shape: Shape::Points,
-                    points: vec![(value(cost) as f64, row.relative_error)],
+                    points: vec![(value(cost) as f64, 100.0 * row.relative_error)],
                 })
             };
             layer.rows.iter().filter_map(of).collect()
         };
         let chart = |title, x, series| {
-            let y = Axis::log("relative error, log scale");
+            let y = Axis::log("relative error, %, log scale");
             Chart { title, x: Axis::log(x), y, series, events: Vec::new() }.svg()
         };
         [
