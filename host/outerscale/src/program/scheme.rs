@@ -1,7 +1,7 @@
 //! The flags that choose a scheme and give its parameters: the same for every command that runs layers.
 
 use crate::{
-    Result,
+    Error, Result,
     linear::{OutlierWeights, Scheme},
     ops::{Preset, Window, check_threshold},
     smooth::Alpha,
@@ -14,21 +14,22 @@ pub struct SchemeFlags {
     /// How x is quantized.
     #[arg(long, value_enum, default_value = "w8a8-token")]
     scheme: SchemeWord,
-    /// Samples from one update of a running scale to the next.
-    #[arg(long, value_name = "N", default_value_t = Window::DEFAULT.every, value_parser = clap::value_parser!(u32).range(1..))]
-    every: u32,
-    /// What an update of a running scale keeps of the moving average, in [0, 1).
-    #[arg(long, value_name = "M", default_value_t = Window::DEFAULT.momentum, value_parser = momentum)]
-    momentum: f32,
-    /// The |x| from which on a column is an outlier's under llm-int8: at least 0; inf for none.
-    #[arg(long, value_name = "X", default_value = "6", value_parser = threshold, allow_negative_numbers = true)]
-    threshold: f32,
-    /// What llm-int8 multiplies outlier columns by: a second copy of the weights, or the values of their codes.
-    #[arg(long, value_enum, default_value = "f16")]
-    outlier_weights: OutlierWeightsWord,
-    /// The exponent of smoothing, in [0, 1]; auto searches for it: half of the sentences choose, the others judge.
-    #[arg(long, value_name = "X|auto", default_value_t = Alpha::Auto, allow_negative_numbers = true)]
-    alpha: Alpha,
+    /// Samples from one update of a running scale to the next [default: 32].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    every: Option<u32>,
+    /// What an update of a running scale keeps of the moving average, in [0, 1) [default: 0.9].
+    #[arg(long, value_name = "M", value_parser = momentum)]
+    momentum: Option<f32>,
+    /// The |x| from which on a column is an outlier's under llm-int8: at least 0; inf for none [default: 6].
+    #[arg(long, value_name = "X", value_parser = threshold, allow_negative_numbers = true)]
+    threshold: Option<f32>,
+    /// What llm-int8 multiplies outlier columns by: a second copy of the weights, or the values of their codes [default: f16].
+    #[arg(long, value_enum)]
+    outlier_weights: Option<OutlierWeightsWord>,
+    /// The exponent of smoothing, in [0, 1]; auto searches for it: half of the sentences choose, the others judge
+    /// [default: auto].
+    #[arg(long, value_name = "X|auto", allow_negative_numbers = true)]
+    alpha: Option<Alpha>,
     /// Codes and scales as another library makes them, bit for bit: for w8a8-token and w8a8-static.
     #[arg(long, value_enum)]
     preset: Option<PresetWord>,
@@ -89,24 +90,51 @@ impl SchemeFlags {
     /// The scheme with its parameters.
     ///
     /// # Errors
-    /// `preset` where the library has no codes of the scheme.
+    /// The flag that is given and not of the scheme; `preset` where the library has no codes of the scheme.
     pub fn scheme(&self) -> Result<Scheme> {
+        self.check()?;
         let scheme = self.plain();
         self.preset.map_or(Ok(scheme), |word| scheme.with_preset(word.preset()))
     }
 
+    /// A parameter that a scheme does not have would be ignored, and its user misled.
+    fn check(&self) -> Result<()> {
+        let scheme = self.scheme.scheme();
+        let running = ("w8a8-running", matches!(scheme, Scheme::Running(_)));
+        let llm_int8 = ("llm-int8", matches!(scheme, Scheme::LlmInt8 { .. }));
+        let smoothed = ("smooth-token and smooth-static", scheme.alpha().is_some());
+        let given = [
+            ("--every", self.every.is_some(), running),
+            ("--momentum", self.momentum.is_some(), running),
+            ("--threshold", self.threshold.is_some(), llm_int8),
+            ("--outlier-weights", self.outlier_weights.is_some(), llm_int8),
+            ("--alpha", self.alpha.is_some(), smoothed),
+        ];
+        match given.into_iter().find(|(_, given, (_, has))| *given && !has) {
+            None => Ok(()),
+            Some((flag, _, (owner, _))) => {
+                Err(Error::argument(scheme.name(), flag, format!("is a parameter of {owner}; leave it out")))
+            }
+        }
+    }
+
     /// The scheme by the contract's own rules.
     fn plain(&self) -> Scheme {
+        let default = Window::DEFAULT;
         match self.scheme.scheme() {
-            Scheme::Running(_) => Scheme::Running(Window { every: self.every, momentum: self.momentum }),
-            Scheme::LlmInt8 { .. } => Scheme::LlmInt8 {
-                threshold: self.threshold,
+            Scheme::Running(_) => Scheme::Running(Window {
+                every: self.every.unwrap_or(default.every),
+                momentum: self.momentum.unwrap_or(default.momentum),
+            }),
+            Scheme::LlmInt8 { threshold, outlier_weights } => Scheme::LlmInt8 {
+                threshold: self.threshold.unwrap_or(threshold),
                 outlier_weights: match self.outlier_weights {
-                    OutlierWeightsWord::F16 => OutlierWeights::F16,
-                    OutlierWeightsWord::Int8 => OutlierWeights::Int8,
+                    Some(OutlierWeightsWord::F16) => OutlierWeights::F16,
+                    Some(OutlierWeightsWord::Int8) => OutlierWeights::Int8,
+                    None => outlier_weights,
                 },
             },
-            scheme => scheme.with_alpha(self.alpha),
+            scheme => scheme.with_alpha(self.alpha.unwrap_or(Alpha::Auto)),
         }
     }
 }
@@ -163,6 +191,35 @@ impl SchemeWord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        flags: SchemeFlags,
+    }
+
+    fn scheme(words: &str) -> std::result::Result<Scheme, String> {
+        let program: Program = clap::Parser::try_parse_from(words.split(' ')).map_err(|e| e.to_string())?;
+        program.flags.scheme().map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn parameters_are_the_schemes_own() {
+        for default in Scheme::ALL {
+            assert_eq!(scheme(&format!("p --scheme {}", default.name())), Ok(default));
+        }
+        let half = Scheme::SmoothStatic { alpha: Alpha::Fixed(0.5) };
+        assert_eq!(scheme("p --scheme smooth-static --alpha 0.5"), Ok(half));
+        let given = Window { every: 7, momentum: 0.25 };
+        assert_eq!(scheme("p --scheme w8a8-running --every 7 --momentum 0.25"), Ok(Scheme::Running(given)));
+        let given = Scheme::LlmInt8 { threshold: 3.0, outlier_weights: OutlierWeights::Int8 };
+        assert_eq!(scheme("p --scheme llm-int8 --threshold 3 --outlier-weights int8"), Ok(given));
+        for flag in ["--alpha 0.5", "--threshold 3", "--outlier-weights int8", "--every 7", "--momentum 0.5"] {
+            let error = scheme(&format!("p --scheme w8a8-token {flag}")).unwrap_err();
+            let name = flag.split(' ').next().unwrap();
+            assert!(error.starts_with(&format!("w8a8-token: {name}: is a parameter of ")), "{error}");
+        }
+    }
 
     #[test]
     fn words_are_those_of_the_library() {
