@@ -31,6 +31,8 @@ pub const FAMILIES: &[(&str, &[&str])] = &[
     ("stmatrix", &["stmatrix.sync"]),
     ("movmatrix", &["movmatrix.sync"]),
     ("wgmma", &["wgmma.mma_async"]),
+    ("wgmma.sync", &["wgmma.fence", "wgmma.commit_group", "wgmma.wait_group"]),
+    ("setmaxnreg", &["setmaxnreg"]),
 ];
 
 /// One reason to refuse a module.

@@ -11,20 +11,30 @@
     target_arch = "nvptx64",
     allow(internal_features, reason = "shuffles are only reachable as LLVM's intrinsics")
 )]
+#![cfg_attr(
+    target_arch = "nvptx64",
+    allow(named_asm_labels, reason = "in PTX a label within braces belongs to them, however often they are copied")
+)]
 // The operands of an instruction are only used where there is that instruction.
 #![cfg_attr(not(target_arch = "nvptx64"), allow(unused_variables))]
 
 pub mod atomic;
+pub mod bulk;
+pub mod cluster;
 pub mod cp_async;
 pub mod cvt;
 pub mod ldmatrix;
 pub mod math;
+pub mod mbarrier;
 pub mod memory;
 pub mod mma;
+pub mod setmaxnreg;
 pub mod shared;
+pub mod stmatrix;
 pub mod sync;
 pub mod thread;
 pub mod warp;
+pub mod wgmma;
 
 pub use cuda_std_macros::kernel;
 

@@ -80,3 +80,21 @@ pub unsafe fn shfl_sync_up_b32(mask: u32, value: u32, delta: u32) -> u32 {
 pub unsafe fn vote_sync_ballot_b32(mask: u32, predicate: bool) -> u32 {
     instruction!("vote.sync.ballot.b32", llvm_vote_ballot(mask, predicate))
 }
+
+/// `elect.sync`: whether the caller is the one lane that the hardware elects among those of `mask` (section 9.7.13.14;
+/// sm_90 and later).
+///
+/// # Safety
+/// Every lane of `mask` calls it together with the same `mask`, and the caller is one of them; in warp-uniform flow only.
+#[inline(always)]
+pub unsafe fn elect_sync(mask: u32) -> bool {
+    instruction!("elect.sync", {
+        let elected: u32;
+        // SAFETY: the caller's.
+        unsafe {
+            core::arch::asm!("{{", ".reg .pred elected;", "elect.sync _|elected, {1};", "selp.u32 {0}, 1, 0, elected;", "}}",
+                out(reg32) elected, in(reg32) mask, options(nostack))
+        };
+        elected != 0
+    })
+}

@@ -6,8 +6,10 @@ use syn::punctuated::Punctuated;
 use syn::{Error, Expr, Ident, LitInt, Result, Token, parenthesized};
 
 /// Families of instructions that threads execute together: the name in the attribute, and in the PTX.
-const FAMILIES: [(&str, &str); 9] = [
+const FAMILIES: [(&str, &str); 15] = [
     ("bar_sync", "bar.sync"),
+    ("bar_arrive", "bar.arrive"),
+    ("barrier_cluster", "barrier.cluster"),
     ("bar_warp_sync", "bar.warp.sync"),
     ("shfl_sync", "shfl.sync"),
     ("vote_sync", "vote.sync"),
@@ -15,7 +17,11 @@ const FAMILIES: [(&str, &str); 9] = [
     ("match_sync", "match.sync"),
     ("mma_sync", "mma.sync"),
     ("ldmatrix", "ldmatrix"),
+    ("stmatrix", "stmatrix"),
     ("elect_sync", "elect.sync"),
+    ("wgmma", "wgmma"),
+    ("wgmma_sync", "wgmma.sync"),
+    ("setmaxnreg", "setmaxnreg"),
 ];
 
 /// The options of one kernel.
@@ -24,6 +30,8 @@ pub(crate) struct Attribute {
     pub(crate) max_threads: Expr,
     /// Blocks that should fit a multiprocessor.
     pub(crate) min_blocks: Option<Expr>,
+    /// Whether the first parameter begins with tensor maps.
+    pub(crate) tensor_maps: bool,
     /// PTX family and how many of its instructions the entry holds.
     pub(crate) collectives: Vec<(&'static str, u32)>,
 }
@@ -32,18 +40,30 @@ impl Parse for Attribute {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut bounds: Option<(Expr, Option<Expr>)> = None;
         let mut collectives: Option<Vec<(&'static str, u32)>> = None;
+        let mut tensor_maps = false;
         while !input.is_empty() {
             let option: Ident = input.parse()?;
+            let twice = Error::new(option.span(), format!("`{option}` is given twice: keep one"));
+            if option == "tensor_maps" {
+                if std::mem::replace(&mut tensor_maps, true) {
+                    return Err(twice);
+                }
+                if !input.is_empty() {
+                    input.parse::<Token![,]>()?;
+                }
+                continue;
+            }
             let content;
             parenthesized!(content in input);
-            let twice = Error::new(option.span(), format!("`{option}` is given twice: keep one"));
             match option.to_string().as_str() {
                 "launch_bounds" if bounds.is_some() => return Err(twice),
                 "launch_bounds" => bounds = Some(launch_bounds(&content, option.span())?),
                 "collectives" if collectives.is_some() => return Err(twice),
                 "collectives" => collectives = Some(families(&content)?),
                 _ => {
-                    let text = format!("unknown option `{option}`: there are `launch_bounds` and `collectives`");
+                    let text = format!(
+                        "unknown option `{option}`: there are `launch_bounds`, `collectives` and `tensor_maps`"
+                    );
                     return Err(Error::new(option.span(), text));
                 }
             }
@@ -55,7 +75,7 @@ impl Parse for Attribute {
             let text = "add `launch_bounds(threads)`: ptxas allots registers by the size of a block";
             return Err(Error::new(Span::call_site(), text));
         };
-        Ok(Self { max_threads, min_blocks, collectives: collectives.unwrap_or_default() })
+        Ok(Self { max_threads, min_blocks, tensor_maps, collectives: collectives.unwrap_or_default() })
     }
 }
 

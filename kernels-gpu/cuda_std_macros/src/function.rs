@@ -16,6 +16,10 @@ enum Param {
 
 pub(crate) fn kernel(attribute: &Attribute, function: ItemFn) -> Result<TokenStream> {
     check_signature(&function)?;
+    if attribute.tensor_maps && function.sig.inputs.is_empty() {
+        let text = "`tensor_maps` needs a first parameter that begins with them";
+        return Err(Error::new(function.sig.ident.span(), text));
+    }
     let params = function.sig.inputs.iter().map(param).collect::<Result<Vec<_>>>()?;
 
     let mut device_params = TokenStream::new();
@@ -72,6 +76,9 @@ fn marker(attribute: &Attribute, name: &Ident) -> TokenStream {
     if let Some(blocks) = &attribute.min_blocks {
         text.push_str(" minnctapersm={minnctapersm}");
         operands.extend(quote!(minnctapersm = const #blocks,));
+    }
+    if attribute.tensor_maps {
+        text.push_str(" tensormap=0");
     }
     if !attribute.collectives.is_empty() {
         let counts: Vec<String> = attribute.collectives.iter().map(|(family, n)| format!("{family}:{n}")).collect();

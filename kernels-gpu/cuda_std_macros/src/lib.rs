@@ -22,9 +22,13 @@ use proc_macro::TokenStream;
 /// - `launch_bounds(threads)` or `launch_bounds(threads, blocks_per_multiprocessor)`, constant expressions of type u32: how many
 ///   threads a block has at most, and how many blocks should fit a multiprocessor. ptxas allots registers by them.
 /// - `collectives(..)`: how many instructions of each family that a warp or a block executes together the entry's
-///   PTX holds: `bar_sync`, `bar_warp_sync`, `shfl_sync`, `vote_sync`, `redux_sync`, `match_sync`, `mma_sync`,
-///   `ldmatrix`, `elect_sync`; one that is not listed is not there. The builder compares, as the compiler may copy
+///   PTX holds: `bar_sync`, `bar_arrive`, `barrier_cluster`, `bar_warp_sync`, `shfl_sync`, `vote_sync`, `redux_sync`,
+///   `match_sync`, `mma_sync`, `ldmatrix`, `stmatrix`, `elect_sync`, `wgmma` (products), `wgmma_sync` (their fences,
+///   commits and waits), `setmaxnreg`; one that is not listed is not there. The builder compares, as the compiler may copy
 ///   such an instruction into the arms of a branch, where it would wait for lanes that never come.
+/// - `tensor_maps`: the first parameter is a struct that begins with TMA tensor maps, 128 bytes each: it is aligned to 64 bytes,
+///   which Rust has no way to say of a parameter. `cuda_std::param_address!(entry, 0)` is its address, of which map i
+///   lies 128 * i further.
 ///
 /// On the GPU the function becomes `pub unsafe extern "ptx-kernel" fn` under its own name; a slice parameter becomes
 /// two, pointer and length, as in Rust-CUDA. Every other parameter must be `Copy`: it is copied to the device. The
@@ -83,6 +87,14 @@ mod tests {
     }
 
     #[test]
+    fn the_marker_says_where_tensor_maps_are() {
+        let code = expanded("launch_bounds(384), tensor_maps, collectives(wgmma = 4, wgmma_sync = 3)", PLAIN);
+        assert!(code.contains("//@kernelkmaxntid={maxntid}tensormap=0collectives=wgmma:4,wgmma.sync:3"), "{code}");
+        let error = error("launch_bounds(32), tensor_maps", "pub unsafe fn k() {}");
+        assert!(error.contains("needs a first parameter"), "{error}");
+    }
+
+    #[test]
     fn a_slice_is_split() {
         let code = expanded("launch_bounds(32)", "pub unsafe fn k(x: &[f32], n: u64, y: &mut [u8]) {}");
         assert!(code.contains("fnk(x_ptr:*constf32,x_len:usize,n:u64,y_ptr:*mutu8,y_len:usize,)"), "{code}");
@@ -98,6 +110,7 @@ mod tests {
         assert!(error("launch_bounds()", PLAIN).contains("one or two"));
         assert!(error("launch_bounds(1, 2, 3)", PLAIN).contains("one or two"));
         assert!(error("launch_bounds(32), launch_bounds(32)", PLAIN).contains("given twice"));
+        assert!(error("launch_bounds(32), tensor_maps, tensor_maps", PLAIN).contains("given twice"));
         let unknown = error("launch_bounds(32), collectives(barrier = 1)", PLAIN);
         assert!(unknown.contains("unknown family `barrier`") && unknown.contains("bar_sync"));
         assert!(error("launch_bounds(32), collectives(bar_sync = 1, bar_sync = 1)", PLAIN).contains("counted twice"));
