@@ -13,6 +13,10 @@ pub struct PathMap {
     pub prefixes: Vec<(String, String)>,
 }
 
+/// The least version of the PTX ISA that a module says, for what `cuda_std` writes as assembly and LLVM does not know of:
+/// 7.4 has the eviction priorities of loads. Drivers from R470 on read it.
+const LEAST_VERSION: (u32, u32) = (7, 4);
+
 /// PTX that is not as LLVM writes it, or does not fit its markers.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,6 +37,7 @@ pub enum TextError {
 /// Rewrites LLVM's PTX:
 ///
 /// - each marked entry gets its launch bounds between `)` and `{`, and its tensor maps `.align 64`;
+/// - the version of the PTX ISA is raised to the least that `cuda_std` needs;
 /// - `, debug` and the debug sections go, `.file` and `.loc` stay: ptxas takes them with `-lineinfo` at full optimisation,
 ///   and would compile for debugging otherwise;
 /// - `.file` paths become those of `paths`;
@@ -61,6 +66,7 @@ pub fn rewrite(raw: &str, markers: &BTreeMap<String, Marker>, paths: &PathMap) -
             Item::Function(_) | Item::Section(_) => {}
             Item::Variable { text: declaration, .. } => text.push_str(declaration),
             Item::Line(line) => match line.split_whitespace().next() {
+                Some(".version") => text.push_str(&version_line(line)),
                 Some(".target") => text.push_str(&line.replace(", debug", "")),
                 Some(".file") => text.push_str(&file_line(line, paths)),
                 // A label outside any function belongs to the sections.
@@ -117,6 +123,16 @@ fn align_parameter(head: &str, index: usize) -> Option<String> {
     }
     *part = format!("{left}.align 64 {right}");
     Some(format!("{before}{}", parts.join(",")))
+}
+
+/// A `.version` line that says [`LEAST_VERSION`] at least.
+fn version_line(line: &str) -> String {
+    let number = line.trim().strip_prefix(".version").and_then(|rest| rest.trim().split_once('.'));
+    let version = number.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    match version {
+        Some(version) if version < LEAST_VERSION => format!(".version {}.{}\n", LEAST_VERSION.0, LEAST_VERSION.1),
+        _ => line.to_owned(),
+    }
 }
 
 /// A `.file` line with its path as `paths` shows it.

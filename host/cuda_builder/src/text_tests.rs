@@ -52,6 +52,15 @@ fn rewritten(raw: &str) -> Result<String, TextError> {
 }
 
 #[test]
+fn the_version_is_raised_and_never_lowered() {
+    assert!(rewritten(RAW).unwrap().contains("\n.version 7.4\n"));
+    for newer in ["7.4", "7.10", "8.0"] {
+        let raw = RAW.replace(".version 7.0", &format!(".version {newer}"));
+        assert!(rewritten(&raw).unwrap().contains(&format!("\n.version {newer}\n")), "{newer}");
+    }
+}
+
+#[test]
 fn launch_bounds_stand_between_parameters_and_body() {
     let text = rewritten(RAW).unwrap();
     assert!(text.contains("k_param_1[128]\n)\n.maxntid 256, 1, 1\n.minnctapersm 2\n{\n"), "{text}");

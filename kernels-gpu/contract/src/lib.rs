@@ -10,4 +10,5 @@ pub mod gemm_tile;
 pub mod grid;
 pub mod limits;
 pub mod preset;
+pub mod split;
 pub mod swizzle;

@@ -94,6 +94,42 @@ pub unsafe fn ld_global_nc_v4_b32(addr: u64) -> [u32; 4] {
     })
 }
 
+/// `ld.global.nc.L1::no_allocate.v4.b32`: four values of 32 bits that are read once: they leave L1 to others.
+///
+/// Stays where it stands: how far ahead of its use a stream is loaded is the kernel's business.
+///
+/// # Safety
+/// `addr` is aligned to 16 bytes, readable, and written by no thread of the kernel.
+#[inline(always)]
+pub unsafe fn ld_global_nc_l1_no_allocate_v4_b32(addr: u64) -> [u32; 4] {
+    instruction!("ld.global.nc.L1::no_allocate.v4.b32", {
+        let v0: u32;
+        let v1: u32;
+        let v2: u32;
+        let v3: u32;
+        // SAFETY: the caller's.
+        unsafe {
+            core::arch::asm!("ld.global.nc.L1::no_allocate.v4.b32 {{{}, {}, {}, {}}}, [{}];", out(reg32) v0, out(reg32) v1, out(reg32) v2, out(reg32) v3, in(reg64) addr,
+                options(readonly, nostack))
+        };
+        [v0, v1, v2, v3]
+    })
+}
+
+/// `ld.global.b32`: one value of 32 bits, which other threads may have written before.
+///
+/// # Safety
+/// `addr` is aligned to 4 bytes and readable; no other thread writes it unordered.
+#[inline(always)]
+pub unsafe fn ld_global_b32(addr: u64) -> u32 {
+    instruction!("ld.global.b32", {
+        let value: u32;
+        // SAFETY: the caller's. Not pure: what is loaded depends on the stores before.
+        unsafe { core::arch::asm!("ld.global.b32 {}, [{}];", out(reg32) value, in(reg64) addr, options(nostack)) };
+        value
+    })
+}
+
 /// `ld.global.v4.b32`: four values of 32 bits, which the calling thread may also write.
 ///
 /// # Safety
@@ -187,6 +223,18 @@ pub unsafe fn ld_shared_b32(addr: u32) -> u32 {
             core::arch::asm!("ld.shared.b32 {}, [{}];", out(reg32) value, in(reg32) addr, options(readonly, nostack))
         };
         value
+    })
+}
+
+/// `st.shared.v2.b32`: two values of 32 bits.
+///
+/// # Safety
+/// `addr` is aligned to 8 bytes and inside the block's shared memory; no other thread accesses it unordered.
+#[inline(always)]
+pub unsafe fn st_shared_v2_b32(addr: u32, values: [u32; 2]) {
+    // SAFETY: the caller's.
+    instruction!("st.shared.v2.b32", unsafe {
+        core::arch::asm!("st.shared.v2.b32 [{}], {{{}, {}}};", in(reg32) addr, in(reg32) values[0], in(reg32) values[1], options(nostack))
     })
 }
 

@@ -10,6 +10,8 @@ unsafe extern "C" {
     safe fn llvm_barrier_cta_sync_count(id: u32, threads: u32);
     #[link_name = "llvm.nvvm.barrier.cta.arrive.aligned.count"]
     safe fn llvm_barrier_cta_arrive_count(id: u32, threads: u32);
+    #[link_name = "llvm.nvvm.barrier.cta.red.or.aligned.count"]
+    safe fn llvm_barrier_cta_red_or_count(id: u32, threads: u32, predicate: bool) -> bool;
 }
 
 /// `bar.sync 0`: waits for all threads of the block; their earlier accesses to memory are then done (section 9.7.13.1).
@@ -41,6 +43,15 @@ pub unsafe fn bar_sync(id: u32, threads: u32) {
 #[inline(always)]
 pub unsafe fn bar_arrive(id: u32, threads: u32) {
     instruction!("bar.arrive", llvm_barrier_cta_arrive_count(id, threads))
+}
+
+/// `bar.red.or.pred`: [`bar_sync`] that tells every thread whether `predicate` holds for any of them.
+///
+/// # Safety
+/// As [`bar_sync`]; every warp that makes up `threads` calls this one.
+#[inline(always)]
+pub unsafe fn bar_red_or(id: u32, threads: u32, predicate: bool) -> bool {
+    instruction!("bar.red.or.pred", llvm_barrier_cta_red_or_count(id, threads, predicate))
 }
 
 /// `bar.warp.sync`: waits for the lanes of `mask`; orders their accesses to memory (section 9.7.13.2).

@@ -6,9 +6,10 @@ use syn::punctuated::Punctuated;
 use syn::{Error, Expr, Ident, LitInt, Result, Token, parenthesized};
 
 /// Families of instructions that threads execute together: the name in the attribute, and in the PTX.
-const FAMILIES: [(&str, &str); 15] = [
+const FAMILIES: [(&str, &str); 16] = [
     ("bar_sync", "bar.sync"),
     ("bar_arrive", "bar.arrive"),
+    ("bar_red", "bar.red"),
     ("barrier_cluster", "barrier.cluster"),
     ("bar_warp_sync", "bar.warp.sync"),
     ("shfl_sync", "shfl.sync"),

@@ -22,7 +22,7 @@ use proc_macro::TokenStream;
 /// - `launch_bounds(threads)` or `launch_bounds(threads, blocks_per_multiprocessor)`, constant expressions of type u32: how many
 ///   threads a block has at most, and how many blocks should fit a multiprocessor. ptxas allots registers by them.
 /// - `collectives(..)`: how many instructions of each family that a warp or a block executes together the entry's
-///   PTX holds: `bar_sync`, `bar_arrive`, `barrier_cluster`, `bar_warp_sync`, `shfl_sync`, `vote_sync`, `redux_sync`,
+///   PTX holds: `bar_sync`, `bar_arrive`, `bar_red`, `barrier_cluster`, `bar_warp_sync`, `shfl_sync`, `vote_sync`, `redux_sync`,
 ///   `match_sync`, `mma_sync`, `ldmatrix`, `stmatrix`, `elect_sync`, `wgmma` (products), `wgmma_sync` (their fences,
 ///   commits and waits), `setmaxnreg`; one that is not listed is not there. The builder compares, as the compiler may copy
 ///   such an instruction into the arms of a branch, where it would wait for lanes that never come.
