@@ -3,7 +3,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
 use outerscale::{
-    Layout, Output, ops,
+    Layout, Output, Workspace, ops,
     ops::{Choice, Product},
 };
 use outerscale_bench::{Products, activations, operands, simulator};
@@ -40,7 +40,7 @@ fn gemm(c: &mut Criterion) {
         let o = operands(&gpu, m, n, k);
         let mut y = Output::<i32>::new(&gpu, Layout::contiguous(m as u64, n as u64)).unwrap();
         let run = |y: &mut Output<i32>| {
-            ops::gemm(&gpu, Product { x: &o.x, w: &o.w, bias: None }, y, Choice::Auto).unwrap();
+            ops::gemm(&gpu, Product { x: &o.x, w: &o.w, bias: None }, y, &mut Workspace::none(), Choice::Auto).unwrap();
             gpu.synchronize().unwrap();
         };
         run(&mut y);

@@ -33,13 +33,15 @@ pub fn activations(gpu: &Gpu, rows: usize, cols: usize) -> Activations<f16> {
 /// On a CUDA error.
 pub fn operands(gpu: &Gpu, m: usize, n: usize, k: usize) -> Operands {
     let (codes_x, codes_w) = (Codes::Uniform.matrix(m, k, 1), Codes::Uniform.matrix(n, k, 2));
-    let packed = |codes: &[i8], rows: usize| {
-        let matrix = Int8Matrix::upload(gpu, codes, Layout::contiguous(rows as u64, k as u64));
-        matrix.and_then(|matrix| ops::pack_rows(gpu, &matrix, ops::Choice::Auto)).unwrap_or_else(|e| panic!("{e}")).0
+    let matrix = |codes: &[i8], rows: usize| {
+        let layout = Layout::contiguous(rows as u64, k as u64);
+        Int8Matrix::upload(gpu, codes, layout).unwrap_or_else(|e| panic!("{e}"))
     };
+    let (x, _) = ops::pack_rows(gpu, &matrix(&codes_x, m), ops::Choice::Auto).unwrap_or_else(|e| panic!("{e}"));
+    let (w, _) = ops::pack_weights(gpu, &matrix(&codes_w, n), ops::Choice::Auto).unwrap_or_else(|e| panic!("{e}"));
     let one = || Scales::upload(gpu, &[1.0]).unwrap_or_else(|e| panic!("{e}"));
-    let x = QuantizedTokens::from_packed(packed(&codes_x, m), one()).unwrap_or_else(|e| panic!("{e}"));
-    let w = QuantizedWeights::from_packed(packed(&codes_w, n), one()).unwrap_or_else(|e| panic!("{e}"));
+    let x = QuantizedTokens::from_packed(x, one()).unwrap_or_else(|e| panic!("{e}"));
+    let w = QuantizedWeights::from_packed(w, one()).unwrap_or_else(|e| panic!("{e}"));
     Operands { x, w, codes_x, codes_w }
 }
 

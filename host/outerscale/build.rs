@@ -3,13 +3,14 @@
 use cuda_builder::{CudaBuilder, NvvmArch};
 use std::{env, error::Error, fmt::Write, fs, path::Path, process::ExitCode};
 
-/// The architectures that PTX is embedded for, oldest first: one line each.
-const ARCHS: &[NvvmArch] = &[
-    NvvmArch::Compute80, // mma.sync for int8, cp.async; runs on every later GPU
-];
+/// Compiled for sm_80 (mma.sync for int8, cp.async), runs on every later GPU.
+const PORTABLE: &[NvvmArch] = &[NvvmArch::Compute80];
 
-/// The device crates, in the order of `ptx::Module::ALL`.
-const MODULES: [&str; 3] = ["reduce", "quantize", "gemm"];
+/// The device crates, in the order of `ptx::Module::ALL`, and the architectures that each is compiled for.
+const MODULES: &[(&str, &[NvvmArch])] = &[("reduce", PORTABLE), ("quantize", PORTABLE), ("gemm", PORTABLE)];
+
+/// Every architecture of [`MODULES`], oldest first.
+const ARCHS: &[NvvmArch] = &[NvvmArch::Compute80];
 
 fn main() -> ExitCode {
     match build() {
@@ -28,10 +29,14 @@ fn build() -> Result<(), Box<dyn Error>> {
     let mut table = String::from("&[");
     for arch in ARCHS {
         write!(table, "Arch {{ name: {:?}, texts: [", arch.sm())?;
-        for module in MODULES {
+        for (module, archs) in MODULES {
+            if !archs.contains(arch) {
+                table.push_str("None, ");
+                continue;
+            }
             let file = format!("{module}.{}.ptx", arch.sm());
             CudaBuilder::new(kernels.join(module)).arch(*arch).copy_to(Path::new(&out).join(&file)).build()?;
-            write!(table, "include_str!(concat!(env!(\"OUT_DIR\"), \"/{file}\")), ")?;
+            write!(table, "Some(include_str!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))), ")?;
         }
         table.push_str("] }, ");
     }

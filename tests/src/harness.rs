@@ -1,6 +1,6 @@
 //! The GPU that the tests run on, and how results are compared.
 
-use outerscale::{Backend, Element, Gpu, Layout, ops::Choice, registry};
+use outerscale::{Backend, Element, Gpu, Layout, Workspace, ops::Choice, registry};
 use proptest::{prelude::*, test_runner::Config};
 use std::{io::Write, sync::OnceLock};
 
@@ -46,6 +46,14 @@ pub fn skipped(what: &str, why: &str, required: &str) {
 pub fn variants(op: &str) -> impl Iterator<Item = Choice<'static>> {
     let op = registry::op(op).unwrap_or_else(|| panic!("no op {op} in the registry"));
     op.table.variants.iter().map(|variant| Choice::Named(variant.name))
+}
+
+/// A workspace of 4 MiB, as much as the small products of the tests need.
+///
+/// # Panics
+/// If there is no memory for it.
+pub fn workspace() -> Workspace {
+    Workspace::new(gpu(), 4 << 20).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Fails with the first element whose bits differ. `cols` only serves to say where it is.

@@ -26,6 +26,7 @@ impl Argument for args::RowSumsArgs {}
 impl Argument for args::GemmOutliersArgs {}
 impl Argument for contract::preset::QuantizePresetArgs {}
 impl Argument for args::PackRowsArgs {}
+impl Argument for args::PackWeightsArgs {}
 impl Argument for args::GemmArgs {}
 impl Argument for args::GemmAsymArgs {}
 

@@ -17,6 +17,9 @@ use outerscale::{
     registry,
 };
 
+/// For variants whose blocks do not meet.
+const NO_WORKSPACE: args::Workspace = args::Workspace { ptr: 0, bytes: 0 };
+
 /// A kernel with the case it is judged by.
 struct Trial<'a> {
     machine: &'a Machine,
@@ -73,6 +76,7 @@ impl Trial<'_> {
             ("gemm_asym", Dtype::F16) => self.products(oracle::dequant_f16),
             ("gemm_asym", _) => self.products(oracle::dequant_bf16),
             ("row_sums", _) => PLACES.iter().try_for_each(|place| self.row_sums(*place)),
+            ("pack_weights", _) => PLACES.iter().try_for_each(|place| self.pack_weights(*place)),
             ("pack_rows", _) => PLACES.iter().try_for_each(|place| self.pack_rows(*place)),
             (_, Dtype::F32) => self.rows::<f32>(op),
             (_, Dtype::F16) => self.rows::<f16>(op),
@@ -200,8 +204,7 @@ impl Trial<'_> {
         let mut random = crate::random::Random::new(2);
         let (rows, cols) = (place.rows, place.cols);
         let codes: Vec<i8> = (0..rows * cols).map(|_| random.bits() as i8).collect();
-        let packed = oracle::pack_rows(&codes, rows, cols, cols);
-        let q = args::Codes { ptr: self.machine.vector(&packed), ..self.codes(rows, cols) };
+        let q = self.weights(&codes, rows, cols);
         let sums = self.machine.room(4 * rows);
         self.launch(place, &args::RowSumsArgs { q, sums })?;
         self.compare("sums", sums, &oracle::row_sums(&codes, rows, cols))
@@ -246,6 +249,23 @@ impl Trial<'_> {
         let input = Input { place, x, wide: Vec::new() };
         self.launch(place, &args::PackRowsArgs { x: self.matrix(&input), q })?;
         self.compare("codes", q.ptr, &want)
+    }
+
+    fn pack_weights(&self, place: Place) -> Result<(), String> {
+        let mut random = crate::random::Random::new(1);
+        let x: Vec<i8> = (0..place.rows * place.cols).map(|_| random.bits() as i8).collect();
+        let want = oracle::pack_weights(&x, place.rows, place.cols, place.cols);
+        let ptr = self.machine.room(want.len());
+        let q = args::Packed { ptr, rows: place.rows as u64, cols: place.cols as u64 };
+        let input = Input { place, x, wide: Vec::new() };
+        self.launch(place, &args::PackWeightsArgs { x: self.matrix(&input), q })?;
+        self.compare("codes", ptr, &want)
+    }
+
+    /// Weights as the products read them.
+    fn weights(&self, codes: &[i8], rows: usize, cols: usize) -> args::Packed {
+        let ptr = self.machine.vector(&oracle::pack_weights(codes, rows, cols, cols));
+        args::Packed { ptr, rows: rows as u64, cols: cols as u64 }
     }
 
     fn products<T: Element>(
@@ -296,7 +316,8 @@ impl Trial<'_> {
         };
         let scales = |s: &[f32]| args::Scales { ptr: self.machine.vector(s), stride: 1 };
         let (s_x, s_w, bias) = (scales(&p.s_x), scales(&p.s_w), self.machine.vector(&p.bias));
-        let args = args::GemmArgs { q_x: operand(&p.x, m), q_w: operand(&p.w, n), s_x, s_w, bias, y };
+        let q_w = self.weights(&p.w, n, k);
+        let args = args::GemmArgs { q_x: operand(&p.x, m), q_w, s_x, s_w, bias, y, workspace: NO_WORKSPACE };
         let problem = Problem { n: n as u64, k: k as u64, ..problem(Place::contiguous(m, k)) };
         if has_zero_points {
             let (zero_points, w_sums) = (self.machine.vector(&zero_points), self.machine.vector(&w_sums));
@@ -379,6 +400,8 @@ fn problem(place: Place) -> Problem {
         k: place.cols as u64,
         multiprocessors: 108,
         shared_limit: 99 << 10,
+        workspace_bytes: 0,
+        arch: outerscale::ptx::ARCHS.last().expect("there is an architecture"),
         thread_limit: 1024,
     }
 }

@@ -3,7 +3,7 @@
 
 use outerscale::{
     Gpu, Launch, Output, PerChannel, PerTensor, PerToken, QuantizedTokens, QuantizedWeights, Result, TokenScale,
-    WeightScale, ops,
+    WeightScale, Workspace, ops,
 };
 
 #[test]
@@ -21,7 +21,7 @@ fn right_operands_compile() {
         w: &QuantizedWeights<W>,
         y: &mut Output<f32>,
     ) -> Result<Launch> {
-        ops::gemm(gpu, ops::Product { x, w, bias: None }, y, ops::Choice::Auto)
+        ops::gemm(gpu, ops::Product { x, w, bias: None }, y, &mut Workspace::none(), ops::Choice::Auto)
     }
     let _ = product::<PerToken, PerChannel>;
     let _ = product::<PerTensor, PerChannel>;

@@ -4,7 +4,7 @@
 
 use contract::{gemm_tile::TILES, grid, limits::padded_row_bytes};
 use half::{bf16, f16};
-use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, ops, ops::Choice};
+use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, Workspace, ops, ops::Choice};
 use outerscale_tests::data::{Kind, Value};
 use ptx_sim::Counters;
 
@@ -58,7 +58,9 @@ fn tiles_are_read_once(gpu: &Gpu) {
     for tile in TILES {
         let mut y = Output::<i32>::new(gpu, Layout::contiguous(m, n)).unwrap();
         let product = ops::Product { x: &x, w: &w, bias: None };
-        let counts = counted(|| drop(ops::gemm(gpu, product, &mut y, Choice::Named(tile.name)).unwrap()));
+        let counts = counted(|| {
+            drop(ops::gemm(gpu, product, &mut y, &mut Workspace::none(), Choice::Named(tile.name)).unwrap())
+        });
         let [(entry, counts)] = &counts[..] else { panic!("one kernel multiplies, got {counts:?}") };
         let operands = tile.tiles(m, n) * (tile.block_m + tile.block_n) as u64 * k;
         assert_eq!(counts.async_copy_bytes, operands, "{entry}: operands, once a tile");

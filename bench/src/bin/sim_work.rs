@@ -14,7 +14,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use outerscale::{
-    Activations, Backend, Gpu, Int8Matrix, Layout, Output, PerTensor, QuantizedTokens, QuantizedWeights, Scales, ops,
+    Activations, Backend, Gpu, Int8Matrix, Layout, Output, PerTensor, QuantizedTokens, QuantizedWeights, Scales,
+    Workspace, ops,
     ops::{Choice, Product},
 };
 use outerscale_bench::Products;
@@ -61,15 +62,16 @@ fn quantize(gpu: &Gpu, [rows, cols]: [usize; 2], from: &str, to: &str) -> Result
 }
 
 fn gemm(gpu: &Gpu, [m, n, k]: [usize; 3], [a, b]: [&str; 2], to: &str) -> Result<String> {
-    let packed = |path: &str, rows: usize| -> Result<_> {
+    let matrix = |path: &str, rows: usize| -> Result<_> {
         let codes: Vec<i8> = read(path)?.iter().map(|byte| byte.cast_signed()).collect();
-        let matrix = Int8Matrix::upload(gpu, &codes, Layout::contiguous(rows as u64, k as u64))?;
-        Ok(ops::pack_rows(gpu, &matrix, Choice::Auto)?.0)
+        Ok(Int8Matrix::upload(gpu, &codes, Layout::contiguous(rows as u64, k as u64))?)
     };
-    let x = QuantizedTokens::<PerTensor>::from_packed(packed(a, m)?, Scales::upload(gpu, &[1.0])?)?;
-    let w = QuantizedWeights::<PerTensor>::from_packed(packed(b, n)?, Scales::upload(gpu, &[1.0])?)?;
+    let (x, _) = ops::pack_rows(gpu, &matrix(a, m)?, Choice::Auto)?;
+    let x = QuantizedTokens::<PerTensor>::from_packed(x, Scales::upload(gpu, &[1.0])?)?;
+    let (w, _) = ops::pack_weights(gpu, &matrix(b, n)?, Choice::Auto)?;
+    let w = QuantizedWeights::<PerTensor>::from_packed(w, Scales::upload(gpu, &[1.0])?)?;
     let mut y = Output::<i32>::new(gpu, Layout::contiguous(m as u64, n as u64))?;
-    let launch = ops::gemm(gpu, Product { x: &x, w: &w, bias: None }, &mut y, Choice::Auto)?;
+    let launch = ops::gemm(gpu, Product { x: &x, w: &w, bias: None }, &mut y, &mut Workspace::none(), Choice::Auto)?;
     let seconds = seconds(gpu, &launch)?;
     fs::write(to, y.download()?.iter().flat_map(|sum| sum.to_le_bytes()).collect::<Vec<u8>>())?;
     Ok(seconds.to_string())

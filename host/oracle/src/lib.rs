@@ -6,7 +6,7 @@
 //!
 //! One op has one name everywhere, and here one file: [`row_absmax()`], [`column_absmax()`], [`tensor_absmax()`],
 //! [`running_scale()`], [`quantize_token()`], [`quantize_smooth_token()`], [`quantize_tensor()`],
-//! [`quantize_static()`], [`quantize_smooth_static()`], [`pack_rows()`] and the two halves of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
+//! [`quantize_static()`], [`quantize_smooth_static()`], [`pack_rows()`], [`pack_weights()`] and the two halves of the `gemm` kernel, [`gemm_i32`] and `dequant_*`. [`linear()`] is the way from x and w to y,
 //! [`reference()`] the same layer in float64, [`metrics()`] the distance between the two.
 //!
 //! Lengths that do not fit together are a mistake of the caller and panic; what data can cause (K too
@@ -22,6 +22,7 @@ pub mod linear;
 pub mod metrics;
 pub mod outlier_columns;
 pub mod pack_rows;
+pub mod pack_weights;
 pub mod quantize_asym;
 pub mod quantize_outliers;
 pub mod quantize_preset;
@@ -48,6 +49,7 @@ pub use linear::{Linear, OutlierWeights, PresetOf, Scheme, ZeroPoints, linear};
 pub use metrics::{Metrics, metrics};
 pub use outlier_columns::{outlier_columns, outlier_list};
 pub use pack_rows::pack_rows;
+pub use pack_weights::pack_weights;
 pub use quantize_asym::{Asymmetric, quantize_asym};
 pub use quantize_outliers::quantize_outliers;
 pub use quantize_preset::{Preset, PresetCodes, Type, quantize_preset, quantize_preset_static};
@@ -81,6 +83,7 @@ pub const OPS: &[&str] = &[
     "quantize_asym",
     "quantize_preset",
     "pack_rows",
+    "pack_weights",
     "row_sums",
     "gemm",
     "gemm_asym",

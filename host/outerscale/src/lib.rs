@@ -18,7 +18,7 @@
 //! ```compile_fail,E0308
 //! use outerscale::{Activations, Gpu, Output, PerChannel, QuantizedWeights, ops};
 //! fn raw(gpu: &Gpu, x: &Activations<f32>, w: &QuantizedWeights<PerChannel>, y: &mut Output<f32>) {
-//!     let _ = ops::gemm(gpu, ops::Product { x, w, bias: None }, y, ops::Choice::Auto);
+//!     let _ = ops::gemm(gpu, ops::Product { x, w, bias: None }, y, &mut Workspace::none(), ops::Choice::Auto);
 //! }
 //! ```
 //!
@@ -27,7 +27,7 @@
 //! ```compile_fail,E0308
 //! use outerscale::{Gpu, Output, PerChannel, QuantizedWeights, ops};
 //! fn swapped(gpu: &Gpu, w: &QuantizedWeights<PerChannel>, y: &mut Output<f32>) {
-//!     let _ = ops::gemm(gpu, ops::Product { x: w, w, bias: None }, y, ops::Choice::Auto);
+//!     let _ = ops::gemm(gpu, ops::Product { x: w, w, bias: None }, y, &mut Workspace::none(), ops::Choice::Auto);
 //! }
 //! ```
 //!
@@ -42,7 +42,7 @@
 //! let (q_x, _) = ops::quantize_token(&gpu, &x, Choice::Auto)?;
 //! let (q_w, _) = ops::quantize_weights(&gpu, &w, Choice::Auto)?;
 //! let mut y = Output::<f32>::new(&gpu, Layout::contiguous(1, 2))?;
-//! ops::gemm(&gpu, ops::Product { x: &q_x, w: &q_w, bias: None }, &mut y, Choice::Auto)?;
+//! ops::gemm(&gpu, ops::Product { x: &q_x, w: &q_w, bias: None }, &mut y, &mut Workspace::none(), Choice::Auto)?;
 //! println!("{:?}", y.download()?);
 //! # Ok(())
 //! # }
@@ -80,7 +80,7 @@ pub use layout::Layout;
 pub use memory::DeviceVector;
 pub use operands::{
     Activations, AsymmetricTokens, Bias, ColumnAbsmax, HalfWeights, InputCounters, InputCounts, Int8Matrix,
-    OutlierColumns, OutlierMasks, OutlierTokens, Output, PackedCodes, PartialAbsmax, PerChannel, PerInputChannel,
-    PerTensor, PerToken, QuantizedTokens, QuantizedWeights, RunningState, ScaleKind, Scales, TokenScale, WeightScale,
-    WeightSums, Weights, ZeroPoints,
+    OutlierColumns, OutlierMasks, OutlierTokens, Output, PackedCodes, PackedWeights, PartialAbsmax, PerChannel,
+    PerInputChannel, PerTensor, PerToken, QuantizedTokens, QuantizedWeights, RunningState, ScaleKind, Scales,
+    TokenScale, WeightScale, WeightSums, Weights, Workspace, ZeroPoints,
 };

@@ -1,4 +1,5 @@
-//! The kernels as PTX, embedded when the library was built: one text per device module and architecture.
+//! The kernels as PTX, embedded when the library was built: a text for each device module and architecture that the
+//! module is compiled for. A GPU takes each module's newest text that runs on it.
 
 /// A device module: the kernels of one crate under `kernels-gpu/kernels`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,13 +26,22 @@ impl Module {
     }
 }
 
-/// The PTX of all modules for one architecture.
+/// The PTX that is compiled for one architecture.
 #[derive(Clone, Copy, Debug)]
 pub struct Arch {
     /// As ptxas calls it: `sm_80`.
     pub name: &'static str,
-    /// The text of each module, in the order of [`Module::ALL`].
-    texts: [&'static str; 3],
+    /// The text of each module, in the order of [`Module::ALL`]; none where it is not compiled for this one.
+    texts: [Option<&'static str>; Module::ALL.len()],
+}
+
+/// A module's PTX.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// The architecture that it is compiled for.
+    pub arch: &'static Arch,
+    /// The text.
+    pub ptx: &'static str,
 }
 
 /// Every architecture that PTX is embedded for, oldest first.
@@ -43,9 +53,17 @@ impl Arch {
         ARCHS.iter().find(|arch| arch.name == name)
     }
 
-    /// The PTX of a module.
-    pub fn ptx(&self, module: Module) -> &'static str {
+    /// The PTX of a module as it is compiled for this architecture, if it is.
+    pub fn own(&self, module: Module) -> Option<&'static str> {
         self.texts[module as usize]
+    }
+
+    /// The PTX of a module for a GPU whose newest architecture this is: its own, or the newest before it. None where
+    /// the module is for other architectures only.
+    pub fn text(&self, module: Module) -> Option<Text> {
+        let (major, minor, _) = self.version();
+        let runs = ARCHS.iter().rev().filter(|arch| arch.name == self.name || arch.runs_on(major, minor));
+        runs.filter_map(|arch| arch.own(module).map(|ptx| Text { arch, ptx })).next()
     }
 
     /// Major and minor version, and whether the code runs on this very version only (`sm_90a`).
@@ -62,9 +80,9 @@ impl Arch {
         if exact { (own_major, own_minor) == (major, minor) } else { (own_major, own_minor) <= (major, minor) }
     }
 
-    /// The names of a module's kernels, in the order of the text.
+    /// The names of a module's kernels, in the order of its own text.
     pub fn entries(&self, module: Module) -> impl Iterator<Item = &'static str> {
-        self.ptx(module).lines().filter_map(|line| {
+        self.own(module).unwrap_or_default().lines().filter_map(|line| {
             let rest = line.trim_start().strip_prefix(".visible")?.trim_start().strip_prefix(".entry")?;
             rest.trim_start().split(['(', ' ', '\t', '{']).next().filter(|name| !name.is_empty())
         })
@@ -76,7 +94,7 @@ mod tests {
     use super::*;
 
     fn arch(name: &'static str, text: &'static str) -> Arch {
-        Arch { name, texts: [text; 3] }
+        Arch { name, texts: [Some(text); Module::ALL.len()] }
     }
 
     #[test]
@@ -86,6 +104,14 @@ mod tests {
         assert!(arch("sm_90a", "").runs_on(9, 0));
         assert!(!arch("sm_90a", "").runs_on(10, 0));
         assert_eq!(arch("sm_100a", "").version(), (10, 0, true));
+    }
+
+    #[test]
+    fn a_gpu_has_the_newest_text_that_runs_on_it() {
+        for arch in ARCHS {
+            let text = arch.text(Module::Gemm).unwrap();
+            assert!(text.ptx.contains(&format!(".target {}", text.arch.name)), "{} for {}", text.arch.name, arch.name);
+        }
     }
 
     #[test]

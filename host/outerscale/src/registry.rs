@@ -25,9 +25,16 @@ pub struct Op {
 }
 
 impl Op {
-    /// The device module that holds its kernels.
-    pub fn module(&self) -> Module {
-        self.table.module
+    /// The device modules that hold its kernels; the first has its device file.
+    pub fn modules(&self) -> impl Iterator<Item = Module> {
+        let has = |module: &Module| self.table.variants.iter().any(|variant| variant.module == *module);
+        Module::ALL.into_iter().filter(has)
+    }
+
+    /// The names of all its kernels in a module.
+    pub fn entries_in(&self, module: Module) -> Vec<String> {
+        let variants = self.table.variants.iter().filter(|variant| variant.module == module);
+        variants.flat_map(|variant| variant.entries()).collect()
     }
 
     /// The names of all its kernels.
@@ -104,6 +111,7 @@ pub static OPS: &[Op] = &[
     op!(quantize_asym, QUANTIZE_ASYM, oracle: quantize_asym),
     op!(quantize_preset, QUANTIZE_PRESET, oracle: quantize_preset),
     op!(pack_rows, PACK_ROWS, oracle: pack_rows),
+    op!(pack_weights, PACK_WEIGHTS, oracle: pack_weights),
     op!(row_sums, ROW_SUMS, oracle: row_sums),
     op!(gemm, GEMM, oracle: gemm),
     op!(gemm_asym, GEMM_ASYM, oracle: gemm_asym),
@@ -148,7 +156,16 @@ mod tests {
 
     #[test]
     fn preferences_name_variants_and_end_with_one_that_always_applies() {
-        let tiny = crate::ops::Problem { m: 17, n: 1, k: 1, multiprocessors: 9, shared_limit: 0, thread_limit: 0 };
+        let tiny = crate::ops::Problem {
+            m: 17,
+            n: 1,
+            k: 1,
+            multiprocessors: 9,
+            shared_limit: 0,
+            thread_limit: 0,
+            workspace_bytes: 0,
+            arch: &crate::ptx::ARCHS[0],
+        };
         for op in OPS {
             for preference in op.table.preferences {
                 assert!(

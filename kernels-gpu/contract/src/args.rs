@@ -34,6 +34,28 @@ pub struct Codes {
     pub row_bytes: u64,
 }
 
+/// Codes of weights: int8 `[rows, cols]`, laid out as [`crate::packed`] says.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// Address of the first byte, aligned to [`crate::packed::ALIGN_BYTES`].
+    pub ptr: DevicePtr,
+    /// Number of rows (N).
+    pub rows: u64,
+    /// Number of codes in a row that mean something (K).
+    pub cols: u64,
+}
+
+/// Memory that the blocks of a launch share: every byte 0 before a launch, and 0 again after it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Address of the first byte, aligned to 256 bytes; 0: there is none.
+    pub ptr: DevicePtr,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// f32 scales of the rows of a matrix: scale i is at `ptr + 4 * i * stride`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,12 +248,12 @@ pub struct QuantizeAsymArgs {
     pub zero_points: DevicePtr,
 }
 
-/// `row_sums`: codes → the sum of each row, i32 `[rows]`.
+/// `row_sums`: codes of weights → the sum of each row, i32 `[rows]`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct RowSumsArgs {
     /// The codes.
-    pub q: Codes,
+    pub q: Packed,
     /// i32 `[rows]`.
     pub sums: DevicePtr,
 }
@@ -246,14 +268,24 @@ pub struct PackRowsArgs {
     pub q: Codes,
 }
 
+/// `pack_weights`: int8 with any row stride and alignment → codes as the products read weights.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PackWeightsArgs {
+    /// Rows of codes, of ours or from elsewhere.
+    pub x: Matrix,
+    /// The packed codes.
+    pub q: Packed,
+}
+
 /// `gemm`: y = cast(fma(s_x, s_w · f32(q_x · q_wᵀ), bias)), or the int32 accumulators themselves.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct GemmArgs {
     /// int8 `[M, K]`.
     pub q_x: Codes,
-    /// int8 `[N, K]`, the same `row_bytes`.
-    pub q_w: Codes,
+    /// int8 `[N, K]`.
+    pub q_w: Packed,
     /// f32 `[M]` or `[1]`; not read for i32 output.
     pub s_x: Scales,
     /// f32 `[N]` or `[1]`; not read for i32 output.
@@ -262,6 +294,8 @@ pub struct GemmArgs {
     pub bias: DevicePtr,
     /// `[M, N]`, any row stride, element-aligned.
     pub y: Matrix,
+    /// Where blocks that share a tile of y meet; none for the variants whose blocks do not.
+    pub workspace: Workspace,
 }
 
 /// Types of x that a kernel tells apart at run time: they only matter in a load.

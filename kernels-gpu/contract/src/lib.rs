@@ -9,6 +9,7 @@ pub mod fragment;
 pub mod gemm_tile;
 pub mod grid;
 pub mod limits;
+pub mod packed;
 pub mod preset;
 pub mod split;
 pub mod swizzle;

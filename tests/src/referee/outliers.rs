@@ -135,11 +135,12 @@ impl Trial<'_> {
         let args = args::GemmOutliersArgs {
             product: args::GemmArgs {
                 q_x: operand(&case.q_x, m),
-                q_w: operand(&case.q_w, n),
+                q_w: self.weights(&case.q_w, n, k),
                 s_x: scales(&case.s_x),
                 s_w: scales(&case.s_w),
                 bias: self.machine.vector(&case.bias),
                 y: matrix(y, m, n, 0),
+                workspace: super::NO_WORKSPACE,
             },
             x: matrix(self.machine.upload(&case.x, k, k + 3, 1), m, k, 3),
             columns: self.machine.vector(&columns),

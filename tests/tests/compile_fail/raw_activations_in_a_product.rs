@@ -1,8 +1,8 @@
 //! Activations have to be quantized before a product.
-use outerscale::{Activations, Gpu, Output, PerChannel, QuantizedWeights, ops};
+use outerscale::{Workspace, Activations, Gpu, Output, PerChannel, QuantizedWeights, ops};
 
 fn raw(gpu: &Gpu, x: &Activations<f32>, w: &QuantizedWeights<PerChannel>, y: &mut Output<f32>) {
-    let _ = ops::gemm(gpu, ops::Product { x, w, bias: None }, y, ops::Choice::Auto);
+    let _ = ops::gemm(gpu, ops::Product { x, w, bias: None }, y, &mut Workspace::none(), ops::Choice::Auto);
 }
 
 fn main() {}

@@ -30,9 +30,10 @@ const WAYS: [How; 5] = [
 
 /// The text of the one entry, with what the module declares before it.
 fn source(entry: &str) -> String {
-    let arch = &ARCHS[0];
-    let module = Module::ALL.into_iter().find(|module| arch.entries(*module).any(|name| name == entry));
-    only_entry(arch.ptx(module.unwrap_or_else(|| panic!("no kernel {entry} in any module"))), entry)
+    let mut texts = ARCHS.iter().flat_map(|arch| Module::ALL.map(|module| (arch, module)));
+    let found = texts.find(|(arch, module)| arch.entries(*module).any(|name| name == entry));
+    let (arch, module) = found.unwrap_or_else(|| panic!("no kernel {entry} in any module"));
+    only_entry(arch.own(module).unwrap(), entry)
 }
 
 /// Judges a text in every way, until one of them catches it.

@@ -62,11 +62,11 @@ fn product<T: OutputElement>(
     for variant in variants("gemm_asym") {
         let product = AsymmetricProduct { x: &x, w: &w, w_sums: &w_sums, bias: Some(&bias) };
         let mut y = Output::<T>::new(gpu(), layout).unwrap();
-        ops::gemm_asym(gpu(), product, &mut y, variant).unwrap();
+        ops::gemm_asym(gpu(), product, &mut y, &mut workspace(), variant).unwrap();
         assert_bits(&format!("gemm_asym {variant:?} to {}", T::DTYPE), &y.download().unwrap(), &want, n);
         // The accumulators have the zero points still in.
         let mut y = Output::<i32>::new(gpu(), layout).unwrap();
-        ops::gemm_asym(gpu(), product, &mut y, variant).unwrap();
+        ops::gemm_asym(gpu(), product, &mut y, &mut workspace(), variant).unwrap();
         assert_bits(&format!("gemm_asym {variant:?} to i32"), &y.download().unwrap(), &acc, n);
     }
 }
@@ -181,7 +181,7 @@ fn the_largest_k_reaches_the_end_of_int32() {
         let (w_sums, _) = ops::row_sums(gpu(), &w, Choice::Auto).unwrap();
         let mut y = Output::<f32>::new(gpu(), Layout::contiguous(1, 1)).unwrap();
         let product = AsymmetricProduct { x: &x, w: &w, w_sums: &w_sums, bias: None };
-        ops::gemm_asym(gpu(), product, &mut y, Choice::Auto).map(|_| y.download().unwrap()[0])
+        ops::gemm_asym(gpu(), product, &mut y, &mut workspace(), Choice::Auto).map(|_| y.download().unwrap()[0])
     };
     let (s_x, s_w) = (1.0f32 / 255.0, 1.0f32 / 127.0);
     assert_eq!(run(k).unwrap(), s_x.mul_add(s_w * 2_147_481_735i32 as f32, 0.0));
@@ -218,6 +218,6 @@ fn what_does_not_fit_is_refused() {
     let (of_other, _) = ops::row_sums::<PerChannel>(gpu(), &other, Choice::Auto).unwrap();
     let mut y = Output::<f32>::new(gpu(), Layout::contiguous(3, 2)).unwrap();
     let product = AsymmetricProduct { x: &q, w: &w, w_sums: &of_other, bias: None };
-    let error = ops::gemm_asym(gpu(), product, &mut y, Choice::Auto).err().unwrap().to_string();
+    let error = ops::gemm_asym(gpu(), product, &mut y, &mut workspace(), Choice::Auto).err().unwrap().to_string();
     assert_eq!(error, "gemm_asym: w_sums: there must be one for each of the 2 rows of w, got 3");
 }

@@ -23,7 +23,7 @@ pub(crate) fn tokens<S: TokenScale>(gpu: &Gpu, q: &[i8], k: usize, s: &[f32]) ->
 
 pub(crate) fn weights<S: WeightScale>(gpu: &Gpu, q: &[i8], k: usize, s: &[f32]) -> QuantizedWeights<S> {
     let layout = Layout::contiguous((q.len() / k) as u64, k as u64);
-    let (packed, _) = ops::pack_rows(gpu, &Int8Matrix::upload(gpu, q, layout).unwrap(), Choice::Auto).unwrap();
+    let (packed, _) = ops::pack_weights(gpu, &Int8Matrix::upload(gpu, q, layout).unwrap(), Choice::Auto).unwrap();
     QuantizedWeights::from_packed(packed, Scales::upload(gpu, s).unwrap()).unwrap()
 }
 
@@ -105,7 +105,8 @@ fn check<T: Out, X: TokenScale, W: WeightScale>(case: Case) {
     let layout = Place { rows: m, cols: n, gap: case.gap, offset: case.offset }.layout();
     for variant in variants("gemm") {
         let mut y = Output::<T>::filled(gpu(), layout, FILL).unwrap();
-        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: bias.as_ref() }, &mut y, variant).unwrap();
+        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: bias.as_ref() }, &mut y, &mut workspace(), variant)
+            .unwrap();
         let what = format!("gemm {variant:?} to {}", T::DTYPE);
         assert_bits(&what, &y.download().unwrap(), &want, n);
         let mut untouched = y.download_span().unwrap();
@@ -184,7 +185,7 @@ fn cancelled<T: Out>() {
     let bias = Bias::upload(gpu(), &bias).unwrap();
     for variant in variants("gemm") {
         let mut y = Output::<T>::new(gpu(), Layout::contiguous(m as u64, n as u64)).unwrap();
-        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: Some(&bias) }, &mut y, variant).unwrap();
+        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: Some(&bias) }, &mut y, &mut workspace(), variant).unwrap();
         assert_bits(&format!("gemm {variant:?} to {}", T::DTYPE), &y.download().unwrap(), &want, n);
     }
 }
@@ -212,7 +213,7 @@ fn each_code_meets_its_partner() {
         let (x, w) = (tokens::<PerTensor>(gpu(), &q_x, k, &[1.0]), weights::<PerTensor>(gpu(), &q_w, k, &[1.0]));
         for variant in variants("gemm") {
             let mut y = Output::<i32>::filled(gpu(), Layout::contiguous(m as u64, n as u64), FILL).unwrap();
-            ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, variant).unwrap();
+            ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant).unwrap();
             assert_bits(&format!("gemm {variant:?}"), &y.download().unwrap(), &want, n);
         }
     }
@@ -231,10 +232,10 @@ fn long_sums_of_large_codes() {
     let layout = Layout::contiguous(m as u64, n as u64);
     for variant in variants("gemm") {
         let mut y = Output::<i32>::new(gpu(), layout).unwrap();
-        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, variant).unwrap();
+        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant).unwrap();
         assert_bits(&format!("gemm {variant:?} to i32"), &y.download().unwrap(), &acc, n);
         let mut y = Output::<f32>::new(gpu(), layout).unwrap();
-        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, variant).unwrap();
+        ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant).unwrap();
         assert_bits(&format!("gemm {variant:?} to f32"), &y.download().unwrap(), &want, n);
     }
 }
@@ -255,7 +256,7 @@ fn the_largest_k_reaches_the_end_of_int32() {
     assert!(x.download_codes().unwrap() == q_x && w.download_codes().unwrap() == q_w);
     for variant in variants("gemm") {
         let mut y = Output::<i32>::new(gpu, Layout::contiguous(1, 2)).unwrap();
-        ops::gemm(gpu, ops::Product { x: &x, w: &w, bias: None }, &mut y, variant).unwrap();
+        ops::gemm(gpu, ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant).unwrap();
         assert_eq!(y.download().unwrap(), [2_147_479_576, -2_147_479_576], "gemm {variant:?}");
     }
 }
@@ -268,7 +269,7 @@ fn large_products() {
         let (x, w) = (tokens::<PerTensor>(gpu(), &q_x, k, &[1.0]), weights::<PerTensor>(gpu(), &q_w, k, &[1.0]));
         for variant in variants("gemm") {
             let mut y = Output::<i32>::new(gpu(), Layout::contiguous(m as u64, n as u64)).unwrap();
-            ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, variant).unwrap();
+            ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant).unwrap();
             check_product(&y.download().unwrap(), &q_x, &q_w, k, 10)
                 .unwrap_or_else(|e| panic!("gemm {variant:?}: {e}"));
         }

@@ -49,14 +49,14 @@ impl Layer {
         let (q_x, s_x) = match scheme {
             Scheme::Token => {
                 let (q, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
-                ops::gemm(gpu, Product { x: &q, w: &w, bias: Some(&bias) }, &mut y, tile).unwrap();
+                ops::gemm(gpu, Product { x: &q, w: &w, bias: Some(&bias) }, &mut y, &mut workspace(), tile).unwrap();
                 (q.download_codes().unwrap(), q.scales().download().unwrap())
             }
             Scheme::Static(scale) => {
                 let uploaded = Scales::upload(gpu, &[scale]).unwrap();
                 let with = StaticScale { scale: &uploaded, counters: None };
                 let (q, _) = ops::quantize_static(gpu, &x, with, Choice::Auto).unwrap();
-                ops::gemm(gpu, Product { x: &q, w: &w, bias: Some(&bias) }, &mut y, tile).unwrap();
+                ops::gemm(gpu, Product { x: &q, w: &w, bias: Some(&bias) }, &mut y, &mut workspace(), tile).unwrap();
                 (q.download_codes().unwrap(), vec![scale; place.rows])
             }
         };
@@ -167,9 +167,9 @@ proptest! {
         let layout = Layout::contiguous(m as u64, n as u64);
         for tile in variants("gemm") {
             let mut acc = Output::<i32>::new(gpu(), layout).unwrap();
-            ops::gemm(gpu(), product, &mut acc, tile).unwrap();
+            ops::gemm(gpu(), product, &mut acc, &mut workspace(), tile).unwrap();
             let mut y = Output::<f16>::new(gpu(), layout).unwrap();
-            ops::gemm(gpu(), product, &mut y, tile).unwrap();
+            ops::gemm(gpu(), product, &mut y, &mut workspace(), tile).unwrap();
             let by = oracle::Dequant { s_x: &s_x, s_w: &s_w, bias: Some(&bias) };
             let want = oracle::dequant_f16(&acc.download().unwrap(), m, n, &by);
             assert_bits("fused", &y.download().unwrap(), &want, n);
@@ -207,6 +207,6 @@ fn per_tensor_nan_spoils_all() {
     let (q, _) = ops::quantize_tensor(gpu(), &x, &partials, Choice::Auto).unwrap();
     let w = weights::<PerTensor>(gpu(), &Codes::Uniform.matrix(n, k, 4), k, &[0.5]);
     let mut y = Output::<f32>::new(gpu(), Layout::contiguous(m as u64, n as u64)).unwrap();
-    ops::gemm(gpu(), Product { x: &q, w: &w, bias: None }, &mut y, Choice::Auto).unwrap();
+    ops::gemm(gpu(), Product { x: &q, w: &w, bias: None }, &mut y, &mut workspace(), Choice::Auto).unwrap();
     assert!(y.download().unwrap().iter().all(|y| y.to_bits() == 0x7fff_ffff));
 }

@@ -27,7 +27,8 @@ fn no_tokens_launch_nothing() {
     assert_eq!((counters.read().unwrap(), launch.grid), (InputCounts::default(), 0));
     let w = weights::<PerChannel>(gpu(), &[1; 3 * 37], 37, &[1.0; 3]);
     let mut y = Output::<f32>::new(gpu(), Layout::contiguous(0, 3)).unwrap();
-    let launch = ops::gemm(gpu(), Product { x: &q, w: &w, bias: None }, &mut y, Choice::Auto).unwrap();
+    let launch =
+        ops::gemm(gpu(), Product { x: &q, w: &w, bias: None }, &mut y, &mut workspace(), Choice::Auto).unwrap();
     assert_eq!((y.download().unwrap().len(), launch.grid), (0, 0));
 }
 
@@ -86,7 +87,7 @@ fn codes_from_elsewhere_have_a_lower_limit() {
         let q = vec![-128i8; k];
         let (x, w) = (tokens::<PerTensor>(gpu(), &q, k, &[1.0]), weights::<PerTensor>(gpu(), &q, k, &[1.0]));
         let mut y = Output::<i32>::new(gpu(), Layout::contiguous(1, 1)).unwrap();
-        let result = ops::gemm(gpu(), Product { x: &x, w: &w, bias: None }, &mut y, Choice::Auto);
+        let result = ops::gemm(gpu(), Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), Choice::Auto);
         if fits {
             result.unwrap();
             assert_eq!(y.download().unwrap(), [131_071 << 14]);
@@ -116,7 +117,7 @@ fn operands_that_do_not_fit_are_named() {
     let other_k = weights::<PerChannel>(gpu(), &[1; 8], 2, &[1.0; 4]);
     let product = |w, y: Layout, tile| {
         let mut y = Output::<f32>::new(gpu(), y).unwrap();
-        ops::gemm(gpu(), Product { x: &x, w, bias: None }, &mut y, tile)
+        ops::gemm(gpu(), Product { x: &x, w, bias: None }, &mut y, &mut workspace(), tile)
     };
     let (right, wrong) = (Layout::contiguous(2, 4), Layout::contiguous(4, 2));
     product(&w, right, Choice::Auto).unwrap();
@@ -126,7 +127,8 @@ fn operands_that_do_not_fit_are_named() {
     assert!(message.contains("t1x1") && message.contains("t128x128"), "{message}");
     let short = outerscale::Bias::upload(gpu(), &[1.0; 3]).unwrap();
     let mut y = Output::<f32>::new(gpu(), right).unwrap();
-    let message = refused(ops::gemm(gpu(), Product { x: &x, w: &w, bias: Some(&short) }, &mut y, Choice::Auto));
+    let message =
+        refused(ops::gemm(gpu(), Product { x: &x, w: &w, bias: Some(&short) }, &mut y, &mut workspace(), Choice::Auto));
     assert!(message.contains("bias") && message.contains("N = 4"), "{message}");
     let packed = Int8Matrix::upload(gpu(), &[1; 6], Layout::contiguous(2, 3)).unwrap();
     let (packed, _) = ops::pack_rows(gpu(), &packed, Choice::Auto).unwrap();

@@ -71,11 +71,11 @@ fn product<X: Value, T: OutputElement>(case: Case, narrow: fn(f32) -> T) {
     let product = OutlierProduct { x: &tokens, w: &q_w, half_w: half_w.as_ref(), bias: bias.as_ref() };
     for variant in variants("gemm_outliers") {
         let mut y = Output::<T>::new(gpu(), Layout::contiguous(m as u64, n as u64)).unwrap();
-        ops::gemm_outliers(gpu(), product, &mut y, variant).unwrap();
+        ops::gemm_outliers(gpu(), product, &mut y, &mut workspace(), variant).unwrap();
         assert_bits(&format!("gemm_outliers {variant:?}"), &y.download().unwrap(), &want, n);
         // The accumulators are those of the codes.
         let mut y = Output::<i32>::new(gpu(), Layout::contiguous(m as u64, n as u64)).unwrap();
-        ops::gemm_outliers(gpu(), product, &mut y, variant).unwrap();
+        ops::gemm_outliers(gpu(), product, &mut y, &mut workspace(), variant).unwrap();
         assert_bits(&format!("gemm_outliers {variant:?} to i32"), &y.download().unwrap(), &acc, n);
     }
 }

@@ -155,18 +155,19 @@ fn linears_that_read_one_input_share_its_codes() {
         let tokens = together[0].quantize(gpu(), &x).unwrap();
         for linear in &together {
             let mut y = Output::<f32>::new(gpu(), Layout::contiguous(m as u64, linear.weights().rows())).unwrap();
-            linear.multiply(gpu(), &tokens, &mut y, Choice::Auto).unwrap();
+            linear.multiply(gpu(), &tokens, &mut y, &mut workspace(), Choice::Auto).unwrap();
             let alone: Output<f32> = linear.forward(gpu(), &x).unwrap();
             assert_bits("y", &y.download().unwrap(), &alone.download().unwrap(), linear.weights().rows() as usize);
         }
         let apart = ready(&calibration);
         let mut y = Output::<f32>::new(gpu(), Layout::contiguous(m as u64, 12)).unwrap();
-        let error = apart[1].multiply(gpu(), &tokens, &mut y, Choice::Auto).err().unwrap().to_string();
+        let error =
+            apart[1].multiply(gpu(), &tokens, &mut y, &mut workspace(), Choice::Auto).err().unwrap().to_string();
         assert!(error.starts_with("multiply: tokens: were not smoothed by the factors of these weights"), "{error}");
         // Nor do plain tokens fit smoothed weights.
         let plain = QuantizedLinear::new(gpu(), &consumers[1], None, Scheme::Token, None).unwrap();
-        assert!(plain.multiply(gpu(), &tokens, &mut y, Choice::Auto).is_err());
+        assert!(plain.multiply(gpu(), &tokens, &mut y, &mut workspace(), Choice::Auto).is_err());
         let plain = plain.quantize(gpu(), &x).unwrap();
-        assert!(together[1].multiply(gpu(), &plain, &mut y, Choice::Auto).is_err());
+        assert!(together[1].multiply(gpu(), &plain, &mut y, &mut workspace(), Choice::Auto).is_err());
     }
 }

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 fn verify_runs_every_kernel_and_all_are_equal() {
     let outcomes = verify(gpu(), &Options { seed: 12, ..Options::default() }, &mut |_, _, _| {}).unwrap();
     let ran: BTreeSet<&str> = outcomes.iter().filter(|o| o.cases > 0).map(|o| o.entry.as_str()).collect();
-    let compiled = Module::ALL.into_iter().flat_map(|module| gpu().arch().entries(module));
+    let texts = Module::ALL.into_iter().filter_map(|module| Some((module, gpu().arch().text(module)?.arch)));
+    let compiled = texts.flat_map(|(module, arch)| arch.entries(module));
     let missed: Vec<&str> = compiled.filter(|entry| !ran.contains(entry)).collect();
     assert!(missed.is_empty(), "verify did not run {missed:?}");
     for outcome in outcomes {

@@ -86,7 +86,7 @@ proptest! {
             assert_bits("codes", &tokens.codes.download_codes().unwrap(), &want.q_x, k);
             assert_bits("scale", &tokens.codes.download_scales().unwrap(), &want.s_x, 1);
             let mut y = Output::<f32>::new(gpu(), Layout::contiguous(*rows as u64, n as u64)).unwrap();
-            layer.multiply(gpu(), &tokens, &mut y, Choice::Auto).unwrap();
+            layer.multiply(gpu(), &tokens, &mut y, &mut workspace(), Choice::Auto).unwrap();
             let y_want: Vec<f32> = want.outputs(None).into_iter().map(oracle::canonical).collect();
             assert_bits("y", &y.download().unwrap(), &y_want, n);
         }

@@ -114,7 +114,7 @@ fn least_bytes(op: &str, Shape { m, n, k }: Shape) -> u64 {
         "running_scale" => 4 * u64::from(contract::grid::partials(m, k)) + 36,
         // Masks of chunks; how long the list is, the data decides.
         "outlier_list" => 4 * (m.div_ceil(contract::grid::outlier_chunk_rows(m)) + 1) * k.div_ceil(32),
-        "pack_rows" => 2 * m * k,
+        "pack_rows" | "pack_weights" => 2 * m * k,
         "row_sums" => m * k,
         "gemm" | "gemm_asym" | "gemm_outliers" => m * k + n * k + 2 * m * n,
         _ => 3 * m * k,

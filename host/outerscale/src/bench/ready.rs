@@ -3,7 +3,7 @@
 use super::Shape;
 use crate::{
     Activations, Bias, ColumnAbsmax, Element, Gpu, HalfWeights, Int8Matrix, Launch, Layout, OutlierTokens, Output,
-    Result, RunningState, Scales, Weights,
+    Result, RunningState, Scales, Weights, Workspace,
     ops::{self, AsymmetricProduct, Choice, OutlierProduct, Preset, Product, StaticScale, Window},
 };
 use half::f16;
@@ -114,6 +114,11 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let (packed, launch) = ops::pack_rows(gpu, &Int8Matrix::upload(gpu, &codes, layout)?, Choice::Auto)?;
             (launch, no || packed.download_codes()? == codes)
         }
+        "pack_weights" => {
+            let codes: Vec<i8> = host.iter().map(|v| v.bits() as i8).collect();
+            let (packed, launch) = ops::pack_weights(gpu, &Int8Matrix::upload(gpu, &codes, layout)?, Choice::Auto)?;
+            (launch, no || packed.download_codes()? == codes)
+        }
         "quantize_asym" => {
             let (q, launch) = ops::quantize_asym(gpu, &x, Choice::Auto)?;
             let equal = no || {
@@ -142,7 +147,7 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let (w_sums, _) = ops::row_sums(gpu, &q_w, Choice::Auto)?;
             let mut y = Output::<f16>::new(gpu, Layout::contiguous(m, n))?;
             let product = AsymmetricProduct { x: &q_x, w: &q_w, w_sums: &w_sums, bias: None };
-            let launch = ops::gemm_asym(gpu, product, &mut y, Choice::Auto)?;
+            let launch = ops::gemm_asym(gpu, product, &mut y, &mut Workspace::none(), Choice::Auto)?;
             let tokens = (q_x.download_codes()?, q_x.scales().download()?, Some(q_x.zero_points().download()?));
             (launch, no || product_is_right(tokens, &q_w, None, &y)?)
         }
@@ -154,7 +159,8 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let device_bias = Bias::upload(gpu, &bias)?;
             let mut y = Output::<f16>::new(gpu, Layout::contiguous(m, n))?;
             let product = Product { x: &q_x, w: &q_w, bias: Some(&device_bias) };
-            let launch = ops::gemm(gpu, product, &mut y, Choice::Auto)?;
+            let mut workspace = Workspace::new(gpu, ops::workspace_bytes(gpu, m, n, k))?;
+            let launch = ops::gemm(gpu, product, &mut y, &mut workspace, Choice::Auto)?;
             let tokens = (q_x.download_codes()?, q_x.scales().download()?, None);
             (launch, no || product_is_right(tokens, &q_w, Some(&bias), &y)?)
         }
@@ -169,7 +175,7 @@ pub(super) fn ready(gpu: &Gpu, op: &str, Shape { m, n, k }: Shape, check: Check)
             let half_w = HalfWeights::upload(gpu, &host_w, n, k)?;
             let mut y = Output::<f16>::new(gpu, Layout::contiguous(m, n))?;
             let product = OutlierProduct { x: &tokens, w: &q_w, half_w: Some(&half_w), bias: None };
-            let launch = ops::gemm_outliers(gpu, product, &mut y, Choice::Auto)?;
+            let launch = ops::gemm_outliers(gpu, product, &mut y, &mut Workspace::none(), Choice::Auto)?;
             (launch, no || outlier_product_is_right(&tokens, &q_w, (&host, &host_w), &y)?)
         }
         _ => {

@@ -37,8 +37,8 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
     let chosen = registry::kernels(kernel)?;
     let resources = tools.resources(&chosen)?;
     let mut lines = Vec::with_capacity(chosen.len());
-    for Kernel { op, variant, dtype, entry } in chosen {
-        let module = op.module();
+    for Kernel { variant, dtype, entry, .. } in chosen {
+        let module = variant.module;
         let resources = resources.get(&entry).copied();
         let fits = || occupancy(&gpu, module, (variant, dtype), resources.map(|r| r.registers));
         let occupancy = target.is_device.then(fits).transpose()?;
@@ -239,8 +239,9 @@ impl Tools {
     fn resources(&self, chosen: &[Kernel]) -> Result<BTreeMap<String, Resources>> {
         let mut resources = BTreeMap::new();
         let Ok(ptxas) = &self.found else { return Ok(resources) };
-        for module in modules(chosen.iter().map(|kernel| kernel.op.module())) {
-            let report = ptxas.assemble(self.target.ptx.ptx(module), self.target.arch);
+        for module in modules(chosen.iter().map(|kernel| kernel.variant.module)) {
+            let Some(text) = self.target.ptx.text(module) else { continue };
+            let report = ptxas.assemble(text.ptx, self.target.arch);
             resources.extend(report.map_err(|e| Error::Backend(e.to_string()))?.entries);
         }
         Ok(resources)
@@ -250,7 +251,8 @@ impl Tools {
         let ptxas = self.found.as_ref().map_err(|why| Error::Backend(why.clone()))?;
         let mut sass = BTreeMap::new();
         for module in modules(lines.iter().map(|line| line.module)) {
-            let code = ptxas.sass(self.target.ptx.ptx(module), self.target.arch);
+            let Some(text) = self.target.ptx.text(module) else { continue };
+            let code = ptxas.sass(text.ptx, self.target.arch);
             sass.extend(code.map_err(|e| Error::Backend(e.to_string()))?);
         }
         sass.retain(|entry, _| lines.iter().any(|line| line.entry == *entry));

@@ -14,7 +14,7 @@ pub use page::page;
 pub use summary::{SPAN, Summary};
 
 use crate::{
-    Activations, Gpu, Layout, Output, Result,
+    Activations, Gpu, Layout, Output, Result, Workspace,
     calibration::{Observer, Statistics},
     files::Layer,
     host::{HostMatrix, Values},
@@ -162,7 +162,7 @@ fn thinned(w: &HostMatrix, most: usize) -> HostMatrix {
 fn outcome(gpu: &Gpu, linear: &QuantizedLinear, tokens: &Tokens, error: impl Fn(&[f32]) -> f64) -> Result<Sample> {
     let (rows, n) = (tokens.codes.rows(), linear.weights().rows());
     let mut y = Output::<f32>::new(gpu, Layout::contiguous(rows, n))?;
-    linear.multiply(gpu, tokens, &mut y, Choice::Auto)?;
+    linear.multiply(gpu, tokens, &mut y, &mut Workspace::none(), Choice::Auto)?;
     let inputs = rows * linear.weights().cols();
     let counts = tokens.counters.as_ref().map(|counters| counters.read()).transpose()?;
     let scale = match &tokens.codes {

@@ -88,7 +88,8 @@ impl Gpu {
         if rows > 0 {
             self.make_current()?;
             launch.grid = choice.limit((chosen.variant.grid)(&problem));
-            launch.function = Some(self.0.functions.get(self, table.module, &launch.entry, launch.shared_bytes)?);
+            launch.function =
+                Some(self.0.functions.get(self, chosen.variant.module, &launch.entry, launch.shared_bytes)?);
         }
         log::info!(
             "{}: {} ({}), grid {}, block {}, {} bytes of shared memory",

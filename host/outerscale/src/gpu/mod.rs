@@ -119,7 +119,8 @@ impl Gpu {
         self.0.version
     }
 
-    /// The architecture that the kernels are compiled for.
+    /// The newest architecture of embedded kernels that the device runs; modules that are not compiled for it come
+    /// from one before ([`Arch::text`]).
     pub fn arch(&self) -> &'static Arch {
         self.0.arch
     }

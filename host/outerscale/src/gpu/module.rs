@@ -77,18 +77,20 @@ impl Drop for Functions {
 
 /// Loads a module's PTX with `cuModuleLoadDataEx`: cust's own loader keeps the JIT's log to itself.
 fn load(gpu: &Gpu, arch: &Arch, module: Module) -> Result<CuModule> {
-    let about = format!(" for module {} ({})", module.name(), arch.name);
-    let text =
-        CString::new(arch.ptx(module)).map_err(|_| Error::Backend(format!("the PTX{about} holds a zero byte")))?;
+    let text = arch.text(module).ok_or_else(|| {
+        Error::Backend(format!("module {} is not compiled for a GPU of {}", module.name(), arch.name))
+    })?;
+    let about = format!(" for module {} ({})", module.name(), text.arch.name);
+    let ptx = CString::new(text.ptx).map_err(|_| Error::Backend(format!("the PTX{about} holds a zero byte")))?;
     let mut log = vec![0u8; LOG_BYTES];
     let mut options = [sys::CU_JIT_ERROR_LOG_BUFFER, sys::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
     // A size travels as a pointer-sized value (cuda.h, CUjit_option).
     let mut values = [log.as_mut_ptr().cast::<c_void>(), LOG_BYTES as *mut c_void];
     let mut handle = std::ptr::null_mut();
-    log::debug!("loading module {} ({})", module.name(), arch.name);
+    log::debug!("loading module {} ({})", module.name(), text.arch.name);
     // SAFETY: the text is NUL-terminated, both arrays have two elements, the log has the size it says.
     let status = unsafe {
-        sys::cuModuleLoadDataEx(&mut handle, text.as_ptr().cast(), 2, options.as_mut_ptr(), values.as_mut_ptr())
+        sys::cuModuleLoadDataEx(&mut handle, ptx.as_ptr().cast(), 2, options.as_mut_ptr(), values.as_mut_ptr())
     };
     check(status).map(|()| handle).map_err(|source| {
         let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());

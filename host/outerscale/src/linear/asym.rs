@@ -3,7 +3,7 @@
 use super::{Step, TokenCodes, Tokens};
 use crate::{
     Activations, AsymmetricTokens, Bias, Float, Gpu, Launch, Output, OutputElement, PerChannel, QuantizedWeights,
-    Result, WeightSums,
+    Result, WeightSums, Workspace,
     ops::{self, AsymmetricProduct, Choice},
 };
 
@@ -30,8 +30,9 @@ impl Asym {
         gpu: &Gpu,
         (x, w, bias): (&AsymmetricTokens, &QuantizedWeights<PerChannel>, Option<&Bias>),
         y: &mut Output<O>,
+        workspace: &mut Workspace,
         choice: Choice<'_>,
     ) -> Result<Launch> {
-        ops::gemm_asym(gpu, AsymmetricProduct { x, w, w_sums: &self.w_sums, bias }, y, choice)
+        ops::gemm_asym(gpu, AsymmetricProduct { x, w, w_sums: &self.w_sums, bias }, y, workspace, choice)
     }
 }

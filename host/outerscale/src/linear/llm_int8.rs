@@ -3,7 +3,7 @@
 use super::{Step, TokenCodes, Tokens};
 use crate::{
     Activations, Bias, Error, Float, Gpu, HalfWeights, Launch, OutlierTokens, Output, OutputElement, PerChannel,
-    QuantizedWeights, Result,
+    QuantizedWeights, Result, Workspace,
     host::{HostMatrix, with_values},
     ops::{self, Choice, OutlierProduct},
 };
@@ -53,16 +53,17 @@ impl LlmInt8 {
         gpu: &Gpu,
         (x, w, bias): (&OutlierTokens, &QuantizedWeights<PerChannel>, Option<&Bias>),
         y: &mut Output<O>,
+        workspace: &mut Workspace,
         choice: Choice<'_>,
     ) -> Result<Launch> {
-        ops::gemm_outliers(gpu, OutlierProduct { x, w, half_w: self.half_w.as_ref(), bias }, y, choice)
+        ops::gemm_outliers(gpu, OutlierProduct { x, w, half_w: self.half_w.as_ref(), bias }, y, workspace, choice)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{
-        Activations, Backend, Dtype, Gpu, Layout, Output,
+        Activations, Backend, Dtype, Gpu, Layout, Output, Workspace,
         files::Layer,
         host::{HostMatrix, Values},
         linear::{QuantizedLinear, Scheme, TokenCodes, linear},
@@ -110,7 +111,7 @@ mod tests {
         let x = Activations::upload(&gpu, x, Layout::contiguous(m, k)).unwrap();
         let tokens = ready.quantize(&gpu, &x).unwrap();
         let mut y = Output::<f32>::new(&gpu, Layout::contiguous(m, n)).unwrap();
-        let product = ready.multiply(&gpu, &tokens, &mut y, Choice::Auto).unwrap();
+        let product = ready.multiply(&gpu, &tokens, &mut y, &mut Workspace::none(), Choice::Auto).unwrap();
         let TokenCodes::Outliers(found) = &tokens.codes else { panic!("other codes") };
         assert_eq!(found.columns().download().unwrap(), [3]);
 

@@ -27,7 +27,7 @@ pub use scheme::Scheme;
 pub use tokens::{TokenCodes, Tokens};
 
 use crate::{
-    Activations, Dtype, Error, Gpu, InputCounts, Launch, Layout, Output, Result,
+    Activations, Dtype, Error, Gpu, InputCounts, Launch, Layout, Output, Result, Workspace,
     calibration::samples,
     files::Layer,
     host::{Values, with_values},
@@ -147,7 +147,7 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, (scheme, out): (Scheme
     macro_rules! into {
         ($type:ty, $values:path) => {{
             let mut y = Output::<$type>::new(gpu, layout)?;
-            let launch = ready.multiply(gpu, &tokens, &mut y, Choice::Auto)?;
+            let launch = ready.multiply(gpu, &tokens, &mut y, &mut Workspace::none(), Choice::Auto)?;
             ($values(y.download()?), launch)
         }};
     }
@@ -160,7 +160,7 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, (scheme, out): (Scheme
         }
     };
     let mut acc = Output::<i32>::new(gpu, layout)?;
-    let mut again = ready.multiply(gpu, &tokens, &mut acc, Choice::Named(launch.variant))?;
+    let mut again = ready.multiply(gpu, &tokens, &mut acc, &mut Workspace::none(), Choice::Named(launch.variant))?;
     again.why = "the variant of y";
     let mut steps = ready.steps().to_vec();
     steps.extend(tokens.steps.iter().cloned());

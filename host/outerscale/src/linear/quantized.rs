@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Activations, Bias, DeviceVector, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement,
-    PerChannel, PerTensor, QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights,
+    PerChannel, PerTensor, QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights, Workspace,
     host::{HostMatrix, with_values},
     ops::{self, Choice, Product, StaticScale},
     smooth::{Alpha, Factors},
@@ -194,6 +194,7 @@ impl QuantizedLinear {
         gpu: &Gpu,
         tokens: &Tokens,
         y: &mut Output<O>,
+        workspace: &mut Workspace,
         choice: Choice<'_>,
     ) -> Result<Launch> {
         match (&tokens.divided_by, self.factors()) {
@@ -207,14 +208,16 @@ impl QuantizedLinear {
         }
         let (w, bias) = (&self.weights, self.bias.as_ref());
         match (&tokens.codes, &self.method) {
-            (TokenCodes::ByToken(x), _) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
-            (TokenCodes::ByTensor(x), _) => ops::gemm(gpu, Product { x, w, bias }, y, choice),
-            (TokenCodes::Asymmetric(x), Method::Asym(asym)) => asym.multiply(gpu, (x, w, bias), y, choice),
+            (TokenCodes::ByToken(x), _) => ops::gemm(gpu, Product { x, w, bias }, y, workspace, choice),
+            (TokenCodes::ByTensor(x), _) => ops::gemm(gpu, Product { x, w, bias }, y, workspace, choice),
+            (TokenCodes::Asymmetric(x), Method::Asym(asym)) => asym.multiply(gpu, (x, w, bias), y, workspace, choice),
             (TokenCodes::Asymmetric(_), _) => {
                 let rule = "they have zero points: multiply them by a layer of the scheme w8a8-asym";
                 Err(Error::argument("multiply", "tokens", rule))
             }
-            (TokenCodes::Outliers(x), Method::LlmInt8(llm_int8)) => llm_int8.multiply(gpu, (x, w, bias), y, choice),
+            (TokenCodes::Outliers(x), Method::LlmInt8(llm_int8)) => {
+                llm_int8.multiply(gpu, (x, w, bias), y, workspace, choice)
+            }
             (TokenCodes::Outliers(_), _) => {
                 let rule = "they are without their outlier columns: multiply them by a layer of the scheme llm-int8";
                 Err(Error::argument("multiply", "tokens", rule))
@@ -229,7 +232,8 @@ impl QuantizedLinear {
     pub fn forward<T: Float, O: OutputElement>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Output<O>> {
         let tokens = self.quantize(gpu, x)?;
         let mut y = Output::new(gpu, Layout::contiguous(tokens.codes.rows(), self.weights.rows()))?;
-        self.multiply(gpu, &tokens, &mut y, Choice::Auto)?;
+        let mut workspace = Workspace::none();
+        self.multiply(gpu, &tokens, &mut y, &mut workspace, Choice::Auto)?;
         Ok(y)
     }
 }

@@ -60,7 +60,7 @@ impl AsymmetricTokens {
     /// # Errors
     /// `scales` or `zero_points` where their number is not that of the rows.
     pub fn from_packed(codes: PackedCodes, scales: Scales<PerToken>, zero_points: ZeroPoints) -> Result<Self> {
-        check_count(&codes, &scales)?;
+        check_count(codes.rows(), &scales)?;
         if zero_points.0.len() != codes.rows() {
             let rule = format!("{} rows of codes have as many zero points, got {}", codes.rows(), zero_points.0.len());
             return Err(Error::argument("from_packed", "zero_points", rule));

@@ -1,7 +1,7 @@
 //! Codes and what they mean: int8 matrices with scales of their outer dimensions.
 
 use crate::{
-    Error, Gpu, Layout, Result, ScaleKind, Scales, TokenScale, WeightScale,
+    Error, Gpu, Layout, Result, ScaleKind, Scales, TokenScale,
     element::as_bytes,
     memory::{DeviceMatrix, DeviceMemory},
 };
@@ -96,12 +96,6 @@ pub struct QuantizedTokens<S: TokenScale> {
     pub(crate) scales: Scales<S>,
 }
 
-/// Weights as codes: int8 [N, K] and their scales, per output channel or per tensor.
-pub struct QuantizedWeights<S: WeightScale> {
-    pub(crate) codes: CodeMatrix,
-    pub(crate) scales: Scales<S>,
-}
-
 impl<S: TokenScale> QuantizedTokens<S> {
     code_accessors!(codes);
 
@@ -110,7 +104,7 @@ impl<S: TokenScale> QuantizedTokens<S> {
     /// # Errors
     /// `scales` where their number is not that of the rows.
     pub fn from_packed(codes: PackedCodes, scales: Scales<S>) -> Result<Self> {
-        check_count(&codes, &scales)?;
+        check_count(codes.rows(), &scales)?;
         Ok(QuantizedTokens { codes: codes.0, scales })
     }
 
@@ -120,30 +114,12 @@ impl<S: TokenScale> QuantizedTokens<S> {
     }
 }
 
-impl<S: WeightScale> QuantizedWeights<S> {
-    code_accessors!(codes);
-
-    /// Codes from elsewhere with their scales.
-    ///
-    /// # Errors
-    /// `scales` where their number is not that of the rows.
-    pub fn from_packed(codes: PackedCodes, scales: Scales<S>) -> Result<Self> {
-        check_count(&codes, &scales)?;
-        Ok(QuantizedWeights { codes: codes.0, scales })
-    }
-
-    /// The scales: f32 `[N]`, or `[1]`.
-    pub fn scales(&self) -> &Scales<S> {
-        &self.scales
-    }
-}
-
-pub(super) fn check_count<S: ScaleKind>(codes: &PackedCodes, scales: &Scales<S>) -> Result<()> {
-    let (want, got) = (S::count(codes.rows()), scales.values.len());
+pub(super) fn check_count<S: ScaleKind>(rows: u64, scales: &Scales<S>) -> Result<()> {
+    let (want, got) = (S::count(rows), scales.values.len());
     if want == got {
         return Ok(());
     }
-    let rule = format!("{} rows of codes have {want} {} scales, got {got}", codes.rows(), S::NAME);
+    let rule = format!("{rows} rows of codes have {want} {} scales, got {got}", S::NAME);
     Err(Error::argument("from_packed", "scales", rule))
 }
 

@@ -1,20 +1,21 @@
 //! The largest magnitude of each column, over any number of batches.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, ColumnAbsmax, Dtype, Error, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::ColumnAbsmaxArgs, grid};
 
 pub(crate) const COLUMN_ABSMAX: Table = Table {
     op: "column_absmax",
-    module: Module::Reduce,
     variants: &[Variant {
         name: "warp",
+        module: Module::Reduce,
         stem: "column_absmax",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
         grid: |p| grid::column_blocks(p.m, p.k),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "warp", when: always, why: "the only one" }],
 };

@@ -1,10 +1,11 @@
 //! The int8 product with the one epilogue of the numeric contract.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant};
 use crate::{
-    Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, QuantizedTokens, QuantizedWeights, Result,
-    TokenScale, WeightScale, gpu::LaunchRequest, memory::DeviceMemory, operands::CodeMatrix, ptx::Module,
+    Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, PackedWeights, QuantizedTokens,
+    QuantizedWeights, Result, TokenScale, WeightScale, Workspace, gpu::LaunchRequest, memory::DeviceMemory,
+    operands::CodeMatrix, ptx::Module,
 };
 use contract::args::GemmArgs;
 use contract::gemm_tile::{GemmTile, T16X64, T64X64, T128X128};
@@ -15,7 +16,16 @@ use std::sync::Arc;
 pub(super) const fn tiles(stems: [&'static str; 3], dtypes: &'static [Dtype]) -> [Variant; 3] {
     const fn tile(tile: &'static GemmTile, stem: &'static str, dtypes: &'static [Dtype]) -> Variant {
         let grid: fn(&Problem) -> u32 = |_| 0;
-        Variant { name: tile.name, stem, dtypes, block: tile.threads(), grid, shared_bytes: tile.shared_bytes() }
+        Variant {
+            name: tile.name,
+            module: Module::Gemm,
+            stem,
+            dtypes,
+            block: tile.threads(),
+            grid,
+            shared_bytes: tile.shared_bytes(),
+            workspace: no_workspace,
+        }
     }
     let [large, medium, small] = stems;
     [
@@ -38,7 +48,6 @@ pub(super) const PREFERENCES: &[Preference] = &[
 
 pub(crate) const GEMM: Table = Table {
     op: "gemm",
-    module: Module::Gemm,
     variants: &tiles(
         ["gemm_t128x128", "gemm_t64x64", "gemm_t16x64"],
         &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32],
@@ -76,11 +85,13 @@ pub(super) struct Operands<'a> {
     /// Tokens.
     pub(super) x: (&'a CodeMatrix, &'a DeviceVector<f32>, contract::args::Scales),
     /// Weights.
-    pub(super) w: (&'a CodeMatrix, &'a DeviceVector<f32>, contract::args::Scales),
+    pub(super) w: (&'a PackedWeights, &'a DeviceVector<f32>, contract::args::Scales),
     /// Bias `[N]`, or +0.
     pub(super) bias: Option<&'a Bias>,
     /// The largest K that cannot overflow int32.
     pub(super) max_k: u64,
+    /// Where blocks meet.
+    pub(super) workspace: &'a mut Workspace,
 }
 
 impl Operands<'_> {
@@ -115,13 +126,20 @@ impl Operands<'_> {
             s_w: self.w.2,
             bias: self.bias.map_or(0, |bias| bias.0.memory.ptr()),
             y: y.0.as_arg(),
+            workspace: self.workspace.as_arg(),
         }
     }
 
-    /// All memory that the kernels read.
+    /// The problem, for a choice of variant.
+    pub(super) fn problem(&self, gpu: &Gpu) -> Problem {
+        let workspace_bytes = self.workspace.bytes();
+        Problem { workspace_bytes, ..Problem::new(gpu, self.x.0.rows, self.w.0.rows, self.x.0.cols) }
+    }
+
+    /// All memory that the kernels read, and the workspace.
     pub(super) fn memory(&self) -> impl Iterator<Item = &Arc<DeviceMemory>> {
         let always = [&self.x.0.memory, &self.w.0.memory, &self.x.1.memory, &self.w.1.memory];
-        always.into_iter().chain(self.bias.map(|bias| &bias.0.memory))
+        always.into_iter().chain(self.bias.map(|bias| &bias.0.memory)).chain(self.workspace.memory())
     }
 }
 
@@ -132,16 +150,24 @@ pub(super) fn launch_symmetric<T: OutputElement>(
     y: &mut Output<T>,
     choice: Choice<'_>,
 ) -> Result<Launch> {
-    let (m, n, k) = (operands.x.0.rows, operands.w.0.rows, operands.x.0.cols);
-    let problem = Problem::new(gpu, m, n, k);
+    let (m, problem) = (operands.x.0.rows, operands.problem(gpu));
     let request = LaunchRequest::new(&GEMM, problem, T::DTYPE, choice).keep(operands.memory()).keep([&y.0.memory]);
-    // SAFETY: the caller checked the shapes (`Operands::check`); codes have padded rows (`CodeMatrix`), scales one
-    // f32 a row or one for all as their stride says (`Scales`), y spans its layout (`DeviceMatrix`) and is
-    // borrowed mutably; all live until the launch has ended (`keep`).
+    // SAFETY: the caller checked the shapes (`Operands::check`); codes have padded rows (`CodeMatrix`) or whole panels
+    // (`PackedWeights`), scales one f32 a row or one for all as their stride says (`Scales`), y spans its layout
+    // (`DeviceMatrix`), and it and the workspace, which is zero, are borrowed mutably; all live until the launch has
+    // ended (`keep`).
     unsafe { gpu.launch(request, operands.args(y), m) }
 }
 
-/// q_x [M, K] · q_w [N, K]ᵀ → y [M, N], dequantized in the epilogue; i32 output is the accumulators themselves.
+/// The bytes of workspace with which every variant that runs a product of M = `m`, N = `n`, K = `k` can be chosen.
+pub fn workspace_bytes(gpu: &Gpu, m: u64, n: u64, k: u64) -> u64 {
+    let problem = Problem { workspace_bytes: u64::MAX, ..Problem::new(gpu, m, n, k) };
+    let runs = GEMM.variants.iter().filter(|v| v.eligible(&problem, v.dtypes[0]).is_ok());
+    runs.map(|variant| (variant.workspace)(&problem)).max().unwrap_or(0)
+}
+
+/// q_x [M, K] · q_w [N, K]ᵀ → y [M, N], dequantized in the epilogue; i32 output is the accumulators themselves. The
+/// `workspace` may be none: then only variants whose blocks do not meet are eligible.
 ///
 /// # Errors
 /// `x`, `w`, `bias` or `y` where a shape does not fit or K could overflow int32; a variant that cannot be
@@ -150,6 +176,7 @@ pub fn gemm<T: OutputElement, X: TokenScale, W: WeightScale>(
     gpu: &Gpu,
     product: Product<'_, X, W>,
     y: &mut Output<T>,
+    workspace: &mut Workspace,
     choice: Choice<'_>,
 ) -> Result<Launch> {
     let Product { x, w, bias } = product;
@@ -159,6 +186,7 @@ pub fn gemm<T: OutputElement, X: TokenScale, W: WeightScale>(
         w: (&w.codes, &w.scales.values, w.scales.as_arg()),
         bias,
         max_k: max_k(x.codes.magnitude, w.codes.magnitude),
+        workspace,
     };
     operands.check(y)?;
     launch_symmetric(gpu, &operands, y, choice)
@@ -170,7 +198,16 @@ mod tests {
     use crate::ops::choose;
 
     fn chosen(m: u64, n: u64) -> &'static str {
-        let problem = Problem { m, n, k: 64, multiprocessors: 132, shared_limit: 227 << 10, thread_limit: 1024 };
+        let problem = Problem {
+            m,
+            n,
+            k: 64,
+            multiprocessors: 132,
+            shared_limit: 227 << 10,
+            thread_limit: 1024,
+            workspace_bytes: 0,
+            arch: &crate::ptx::ARCHS[0],
+        };
         choose(&GEMM, &problem, Dtype::F16, Choice::Auto).unwrap().variant.name
     }
 

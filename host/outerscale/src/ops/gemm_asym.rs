@@ -1,17 +1,16 @@
 //! The int8 product of tokens that have zero points.
 
+use super::Choice;
 use super::gemm::{Operands, PREFERENCES, launch_symmetric, max_k, tiles};
 use super::variant::Table;
-use super::{Choice, Problem};
 use crate::{
     AsymmetricTokens, Bias, Dtype, Error, Gpu, Launch, Output, OutputElement, QuantizedWeights, Result, WeightScale,
-    WeightSums, gpu::LaunchRequest, ptx::Module,
+    WeightSums, Workspace, gpu::LaunchRequest,
 };
 use contract::args::GemmAsymArgs;
 
 pub(crate) const GEMM_ASYM: Table = Table {
     op: "gemm_asym",
-    module: Module::Gemm,
     variants: &tiles(
         ["gemm_asym_t128x128", "gemm_asym_t64x64", "gemm_asym_t16x64"],
         &[Dtype::F32, Dtype::F16, Dtype::Bf16],
@@ -52,6 +51,7 @@ pub fn gemm_asym<T: OutputElement, W: WeightScale>(
     gpu: &Gpu,
     product: AsymmetricProduct<'_, W>,
     y: &mut Output<T>,
+    workspace: &mut Workspace,
     choice: Choice<'_>,
 ) -> Result<Launch> {
     let AsymmetricProduct { x, w, w_sums, bias } = product;
@@ -61,6 +61,7 @@ pub fn gemm_asym<T: OutputElement, W: WeightScale>(
         w: (&w.codes, &w.scales.values, w.scales.as_arg()),
         bias,
         max_k: max_k(X_MAGNITUDE, w.codes.magnitude),
+        workspace,
     };
     operands.check(y)?;
     if w_sums.0.len() != w.rows() {
@@ -70,7 +71,7 @@ pub fn gemm_asym<T: OutputElement, W: WeightScale>(
     if T::DTYPE == Dtype::I32 {
         return launch_symmetric(gpu, &operands, y, choice);
     }
-    let problem = Problem::new(gpu, x.rows(), w.rows(), x.cols());
+    let problem = operands.problem(gpu);
     let args = GemmAsymArgs {
         product: operands.args(y),
         zero_points: x.zero_points.0.memory.ptr(),

@@ -1,17 +1,16 @@
 //! The int8 product of tokens whose outlier columns are multiplied in f32.
 
+use super::Choice;
 use super::gemm::{Operands, PREFERENCES, launch_symmetric, max_k, tiles};
 use super::variant::Table;
-use super::{Choice, Problem};
 use crate::{
     Bias, Dtype, Error, Gpu, HalfWeights, Launch, OutlierTokens, Output, OutputElement, QuantizedWeights, Result,
-    WeightScale, gpu::LaunchRequest, ptx::Module,
+    WeightScale, Workspace, gpu::LaunchRequest,
 };
 use contract::args::{GemmOutliersArgs, input_type};
 
 pub(crate) const GEMM_OUTLIERS: Table = Table {
     op: "gemm_outliers",
-    module: Module::Gemm,
     variants: &tiles(
         ["gemm_outliers_t128x128", "gemm_outliers_t64x64", "gemm_outliers_t16x64"],
         &[Dtype::F32, Dtype::F16, Dtype::Bf16],
@@ -50,6 +49,7 @@ pub fn gemm_outliers<T: OutputElement, W: WeightScale>(
     gpu: &Gpu,
     product: OutlierProduct<'_, W>,
     y: &mut Output<T>,
+    workspace: &mut Workspace,
     choice: Choice<'_>,
 ) -> Result<Launch> {
     let OutlierProduct { x, w, half_w, bias } = product;
@@ -60,6 +60,7 @@ pub fn gemm_outliers<T: OutputElement, W: WeightScale>(
         w: (&w.codes, &w.scales.values, w.scales.as_arg()),
         bias,
         max_k: max_k(codes.codes.magnitude, w.codes.magnitude),
+        workspace,
     };
     operands.check(y)?;
     if let Some(half_w) = half_w.filter(|half_w| (half_w.rows, half_w.cols) != (w.rows(), w.cols())) {
@@ -69,7 +70,7 @@ pub fn gemm_outliers<T: OutputElement, W: WeightScale>(
     if T::DTYPE == Dtype::I32 {
         return launch_symmetric(gpu, &operands, y, choice);
     }
-    let problem = Problem::new(gpu, codes.rows(), w.rows(), codes.cols());
+    let problem = operands.problem(gpu);
     let args = GemmOutliersArgs {
         product: operands.args(y),
         x: x.x.matrix,

@@ -10,6 +10,7 @@ mod gemm_outliers;
 mod outlier_columns;
 mod outlier_list;
 mod pack_rows;
+mod pack_weights;
 mod quantize_asym;
 mod quantize_outliers;
 mod quantize_preset;
@@ -25,12 +26,13 @@ mod tensor_absmax;
 mod variant;
 
 pub use column_absmax::column_absmax;
-pub use gemm::{Product, gemm, max_k};
+pub use gemm::{Product, gemm, max_k, workspace_bytes};
 pub use gemm_asym::{AsymmetricProduct, gemm_asym};
 pub use gemm_outliers::{OutlierProduct, gemm_outliers};
 pub use outlier_columns::{check_threshold, outlier_columns};
 pub use outlier_list::outlier_list;
 pub use pack_rows::pack_rows;
+pub use pack_weights::pack_weights;
 pub use quantize_asym::quantize_asym;
 pub use quantize_outliers::quantize_outliers;
 pub use quantize_preset::{Preset, quantize_preset, quantize_preset_static, quantize_preset_weights};
@@ -54,7 +56,7 @@ pub(crate) mod tables {
     pub(crate) use super::{column_absmax::COLUMN_ABSMAX, quantize_smooth_token::QUANTIZE_SMOOTH_TOKEN};
     pub(crate) use super::{gemm::GEMM, gemm_asym::GEMM_ASYM, quantize_asym::QUANTIZE_ASYM, row_sums::ROW_SUMS};
     pub(crate) use super::{outlier_columns::OUTLIER_COLUMNS, outlier_list::OUTLIER_LIST};
-    pub(crate) use super::{pack_rows::PACK_ROWS, quantize_static::QUANTIZE_STATIC};
+    pub(crate) use super::{pack_rows::PACK_ROWS, pack_weights::PACK_WEIGHTS, quantize_static::QUANTIZE_STATIC};
     pub(crate) use super::{quantize_tensor::QUANTIZE_TENSOR, quantize_token::QUANTIZE_TOKEN};
     pub(crate) use super::{row_absmax::ROW_ABSMAX, running_scale::RUNNING_SCALE, tensor_absmax::TENSOR_ABSMAX};
 }

@@ -1,6 +1,6 @@
 //! Which columns have an element of at least a threshold's magnitude.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     Activations, DeviceVector, Dtype, Error, Float, Gpu, Launch, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module,
@@ -9,14 +9,15 @@ use contract::{args::OutlierColumnsArgs, grid};
 
 pub(crate) const OUTLIER_COLUMNS: Table = Table {
     op: "outlier_columns",
-    module: Module::Reduce,
     variants: &[Variant {
         name: "block",
+        module: Module::Reduce,
         stem: "outlier_columns",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
         grid: |p| grid::outlier_blocks(p.m, p.k),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

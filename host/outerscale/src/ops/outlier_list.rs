@@ -1,6 +1,6 @@
 //! The outlier columns in order, and how many: on the device alone.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant};
 use crate::{
     DeviceVector, Dtype, Gpu, Launch, OutlierColumns, OutlierMasks, Result, gpu::LaunchRequest, memory::DeviceMemory,
@@ -11,14 +11,15 @@ use std::sync::Arc;
 
 pub(crate) const OUTLIER_LIST: Table = Table {
     op: "outlier_list",
-    module: Module::Reduce,
     variants: &[Variant {
         name: "block",
+        module: Module::Reduce,
         stem: "outlier_list",
         dtypes: &[],
         block: grid::THREADS,
         grid: |_| 1,
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

@@ -1,6 +1,6 @@
 //! Codes from elsewhere, brought into the shape that the product relies on.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::operands::CodeMatrix;
 use crate::{Dtype, Gpu, Int8Matrix, Launch, PackedCodes, Result, gpu::LaunchRequest, ptx::Module};
@@ -8,14 +8,15 @@ use contract::{args::PackRowsArgs, grid, limits::ROW_ALIGN_BYTES};
 
 pub(crate) const PACK_ROWS: Table = Table {
     op: "pack_rows",
-    module: Module::Quantize,
     variants: &[Variant {
         name: "block",
+        module: Module::Quantize,
         stem: "pack_rows",
         dtypes: &[],
         block: grid::THREADS,
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

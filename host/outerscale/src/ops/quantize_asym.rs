@@ -1,6 +1,6 @@
 //! Codes with one scale and one zero point a token, the reduction fused.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::operands::CodeMatrix;
 use crate::{
@@ -11,16 +11,17 @@ use contract::{args::QuantizeAsymArgs, grid};
 
 const WARP: Variant = Variant {
     name: "warp",
+    module: Module::Quantize,
     stem: "quantize_asym_warp",
     dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
     block: grid::THREADS,
     grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
     shared_bytes: 0,
+    workspace: no_workspace,
 };
 
 pub(crate) const QUANTIZE_ASYM: Table = Table {
     op: "quantize_asym",
-    module: Module::Quantize,
     variants: &[
         WARP,
         Variant { name: "block", stem: "quantize_asym_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },

@@ -1,6 +1,6 @@
 //! Codes with one scale a row that the outlier columns have no part in.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::operands::CodeMatrix;
 use crate::{
@@ -12,16 +12,17 @@ use contract::grid;
 
 const WARP: Variant = Variant {
     name: "warp",
+    module: Module::Quantize,
     stem: "quantize_outliers_warp",
     dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
     block: grid::THREADS,
     grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
     shared_bytes: 0,
+    workspace: no_workspace,
 };
 
 pub(crate) const QUANTIZE_OUTLIERS: Table = Table {
     op: "quantize_outliers",
-    module: Module::Quantize,
     variants: &[
         WARP,
         Variant { name: "block", stem: "quantize_outliers_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },

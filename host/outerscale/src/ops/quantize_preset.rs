@@ -1,6 +1,7 @@
 //! Codes by the rules of other libraries, bit for bit.
 
-use super::variant::{Table, always};
+use super::pack_weights::pack_codes;
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     Activations, DeviceVector, Dtype, Error, Float, Gpu, Launch, PerChannel, PerTensor, PerToken, QuantizedTokens,
@@ -18,16 +19,17 @@ use contract::{
 
 const WARP: Variant = Variant {
     name: "warp",
+    module: Module::Quantize,
     stem: "quantize_preset_warp",
     dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
     block: grid::THREADS,
     grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
     shared_bytes: 0,
+    workspace: no_workspace,
 };
 
 pub(crate) const QUANTIZE_PRESET: Table = Table {
     op: "quantize_preset",
-    module: Module::Quantize,
     variants: &[
         WARP,
         Variant { name: "block", stem: "quantize_preset_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
@@ -182,7 +184,8 @@ pub fn quantize_preset<T: Float>(
     Ok((QuantizedTokens { codes, scales }, absmax, launch))
 }
 
-/// w [N, K] → codes int8 [N, K], one scale an output channel: the same kernels as [`fn@quantize_preset`].
+/// w [N, K] → packed codes int8 [N, K], one scale an output channel: the same kernels as [`fn@quantize_preset`], and
+/// `pack_weights` after them.
 ///
 /// # Errors
 /// As [`fn@quantize_preset`], of `w`.
@@ -193,6 +196,7 @@ pub fn quantize_preset_weights<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(QuantizedWeights<PerChannel>, DeviceVector<f32>, Launch)> {
     let (codes, scales, absmax, launch) = quantize_rows(gpu, ("w", &w.0), preset, choice)?;
+    let (codes, _) = pack_codes(gpu, &codes)?;
     Ok((QuantizedWeights { codes, scales }, absmax, launch))
 }
 

@@ -1,7 +1,7 @@
 //! Codes with a scale that is given, of x divided by smoothing factors, in one pass.
 
 use super::quantize_smooth_token::check_factors;
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, StaticScale, Variant, check_cols};
 use crate::operands::CodeMatrix;
 use crate::{
@@ -15,14 +15,15 @@ use contract::{
 
 pub(crate) const QUANTIZE_SMOOTH_STATIC: Table = Table {
     op: "quantize_smooth_static",
-    module: Module::Quantize,
     variants: &[Variant {
         name: "block",
+        module: Module::Quantize,
         stem: "quantize_smooth_static",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

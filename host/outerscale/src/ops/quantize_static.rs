@@ -1,6 +1,6 @@
 //! Codes with a scale that is given.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::operands::CodeMatrix;
 use crate::{
@@ -11,14 +11,15 @@ use contract::{args::QuantizeStaticArgs, grid};
 
 pub(crate) const QUANTIZE_STATIC: Table = Table {
     op: "quantize_static",
-    module: Module::Quantize,
     variants: &[Variant {
         name: "block",
+        module: Module::Quantize,
         stem: "quantize_static",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

@@ -1,6 +1,7 @@
 //! Codes with one scale a row, the reduction fused: tokens, and weight rows.
 
-use super::variant::{Table, always};
+use super::pack_weights::pack_codes;
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::memory::DeviceMatrix;
 use crate::operands::CodeMatrix;
@@ -12,16 +13,17 @@ use contract::{args::QuantizeTokenArgs, grid};
 
 const WARP: Variant = Variant {
     name: "warp",
+    module: Module::Quantize,
     stem: "quantize_token_warp",
     dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
     block: grid::THREADS,
     grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
     shared_bytes: 0,
+    workspace: no_workspace,
 };
 
 pub(crate) const QUANTIZE_TOKEN: Table = Table {
     op: "quantize_token",
-    module: Module::Quantize,
     variants: &[
         WARP,
         Variant { name: "block", stem: "quantize_token_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
@@ -45,7 +47,8 @@ pub fn quantize_token<T: Float>(
     Ok((QuantizedTokens { codes, scales }, launch))
 }
 
-/// w [N, K] → codes int8 [N, K], one scale an output channel: the same kernels as [`fn@quantize_token`].
+/// w [N, K] → packed codes int8 [N, K], one scale an output channel: the same kernels as [`fn@quantize_token`], and
+/// `pack_weights` after them.
 ///
 /// # Errors
 /// `w` where K is 0 or over the limit; a variant that cannot be used; a CUDA error.
@@ -55,6 +58,7 @@ pub fn quantize_weights<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(QuantizedWeights<PerChannel>, Launch)> {
     let (codes, scales, launch) = quantize_rows(gpu, "w", &w.0, choice)?;
+    let (codes, _) = pack_codes(gpu, &codes)?;
     Ok((QuantizedWeights { codes, scales }, launch))
 }
 

@@ -1,20 +1,21 @@
 //! The largest magnitude of each row.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, DeviceVector, Dtype, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::RowAbsmaxArgs, grid};
 
 pub(crate) const ROW_ABSMAX: Table = Table {
     op: "row_absmax",
-    module: Module::Reduce,
     variants: &[Variant {
         name: "block",
+        module: Module::Reduce,
         stem: "row_absmax",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

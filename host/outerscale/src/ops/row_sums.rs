@@ -1,6 +1,6 @@
 //! The sum of each row of the weights' codes, which products with zero points need.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     DeviceVector, Dtype, Gpu, Launch, QuantizedWeights, Result, WeightScale, WeightSums, gpu::LaunchRequest,
@@ -10,14 +10,15 @@ use contract::{args::RowSumsArgs, grid};
 
 pub(crate) const ROW_SUMS: Table = Table {
     op: "row_sums",
-    module: Module::Reduce,
     variants: &[Variant {
         name: "warp",
+        module: Module::Reduce,
         stem: "row_sums",
         dtypes: &[],
         block: grid::THREADS,
         grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "warp", when: always, why: "the only one" }],
 };
@@ -36,7 +37,7 @@ pub fn row_sums<W: WeightScale>(
     let sums = DeviceVector::uninitialized(gpu, w.rows())?;
     let args = RowSumsArgs { q: w.codes.as_arg(), sums: sums.memory.ptr() };
     let request = LaunchRequest::new(&ROW_SUMS, problem, Dtype::I8, choice).keep([&w.codes.memory, &sums.memory]);
-    // SAFETY: codes have padded rows (`CodeMatrix`), `sums` one i32 a row; both live until the launch has ended
+    // SAFETY: codes are whole panels (`PackedWeights`), `sums` one i32 a row; both live until the launch has ended
     // (`keep`).
     let launch = unsafe { gpu.launch(request, args, w.rows()) }?;
     Ok((WeightSums(sums), launch))

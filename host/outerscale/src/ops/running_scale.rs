@@ -1,6 +1,6 @@
 //! One scale for a batch, from a moving average over the batches before it: nothing of it waits for the host.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant};
 use crate::{
     Dtype, Error, Gpu, Launch, PartialAbsmax, PerTensor, Result, RunningState, Scales, gpu::LaunchRequest, ptx::Module,
@@ -9,14 +9,15 @@ use contract::{args::RunningScaleArgs, grid};
 
 pub(crate) const RUNNING_SCALE: Table = Table {
     op: "running_scale",
-    module: Module::Reduce,
     variants: &[Variant {
         name: "block",
+        module: Module::Reduce,
         stem: "running_scale",
         dtypes: &[],
         block: grid::THREADS,
         grid: |_| 1,
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

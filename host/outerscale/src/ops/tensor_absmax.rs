@@ -1,6 +1,6 @@
 //! The largest magnitude of a tensor, up to one reduction of the blocks' maxima.
 
-use super::variant::{Table, always};
+use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     Activations, DeviceVector, Dtype, Float, Gpu, Launch, PartialAbsmax, Result, gpu::LaunchRequest, ptx::Module,
@@ -9,14 +9,15 @@ use contract::{args::TensorAbsmaxArgs, grid};
 
 pub(crate) const TENSOR_ABSMAX: Table = Table {
     op: "tensor_absmax",
-    module: Module::Reduce,
     variants: &[Variant {
         name: "block",
+        module: Module::Reduce,
         stem: "tensor_absmax",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
         grid: |p| grid::partials(p.m, p.k),
         shared_bytes: 0,
+        workspace: no_workspace,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

@@ -1,9 +1,12 @@
 //! Variants of a kernel as data, and the choice among them.
 
-use crate::{Dtype, Error, Gpu, Result, ptx::Module};
+use crate::{
+    Dtype, Error, Gpu, Result,
+    ptx::{Arch, Module},
+};
 
 /// What a variant is chosen by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Problem {
     /// Rows of x: tokens.
     pub m: u64,
@@ -17,6 +20,10 @@ pub struct Problem {
     pub shared_limit: u32,
     /// Threads that a block can have.
     pub thread_limit: u32,
+    /// Bytes of the workspace that the caller gives.
+    pub workspace_bytes: u64,
+    /// The newest architecture of embedded kernels that the GPU runs.
+    pub arch: &'static Arch,
 }
 
 impl Problem {
@@ -29,6 +36,8 @@ impl Problem {
             multiprocessors: limits.multiprocessors,
             shared_limit: limits.shared_bytes,
             thread_limit: limits.threads,
+            workspace_bytes: 0,
+            arch: gpu.arch(),
         }
     }
 }
@@ -38,6 +47,8 @@ impl Problem {
 pub struct Variant {
     /// Its name among the op's variants.
     pub name: &'static str,
+    /// Where its kernels are.
+    pub module: Module,
     /// The entry's name without the element type.
     pub stem: &'static str,
     /// Element types that it is compiled for; none: the entry's name is the stem itself.
@@ -48,6 +59,8 @@ pub struct Variant {
     pub grid: fn(&Problem) -> u32,
     /// Dynamic shared memory of a block, in bytes.
     pub shared_bytes: u32,
+    /// Bytes of workspace in which its blocks meet.
+    pub workspace: fn(&Problem) -> u64,
 }
 
 impl Variant {
@@ -73,6 +86,9 @@ impl Variant {
         if !self.dtypes.is_empty() && !self.dtypes.contains(&dtype) {
             return Err(format!("it is not compiled for {dtype}"));
         }
+        if problem.arch.text(self.module).is_none() {
+            return Err(format!("its module {} is not for a GPU of {}", self.module.name(), problem.arch.name));
+        }
         if self.shared_bytes > problem.shared_limit {
             return Err(format!(
                 "it needs {} bytes of shared memory a block, this GPU has {}",
@@ -81,6 +97,11 @@ impl Variant {
         }
         if self.block > problem.thread_limit {
             return Err(format!("it needs {} threads a block, this GPU has {}", self.block, problem.thread_limit));
+        }
+        let workspace = (self.workspace)(problem);
+        if workspace > problem.workspace_bytes {
+            let given = problem.workspace_bytes;
+            return Err(format!("it needs a workspace of {workspace} bytes, the one given has {given}"));
         }
         Ok(())
     }
@@ -102,8 +123,6 @@ pub struct Preference {
 pub struct Table {
     /// The op.
     pub op: &'static str,
-    /// Where its kernels are.
-    pub module: Module,
     /// Its variants.
     pub variants: &'static [Variant],
     /// Its preferences, in order; the last applies always.
@@ -186,6 +205,11 @@ pub fn choose(table: &Table, problem: &Problem, dtype: Dtype, choice: Choice<'_>
     }
 }
 
+/// The workspace of a variant whose blocks do not meet.
+pub(super) fn no_workspace(_: &Problem) -> u64 {
+    0
+}
+
 /// A preference that always applies.
 pub(super) fn always(_: &Problem) -> bool {
     true
@@ -194,27 +218,40 @@ pub(super) fn always(_: &Problem) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ptx::ARCHS;
 
     const SMALL: Variant = Variant {
         name: "small",
+        module: Module::Gemm,
         stem: "op_small",
         dtypes: &[Dtype::F32, Dtype::F16],
         block: 128,
         grid: |p| p.m as u32,
         shared_bytes: 1 << 10,
+        workspace: no_workspace,
     };
     const LARGE: Variant = Variant { name: "large", stem: "op_large", shared_bytes: 96 << 10, ..SMALL };
     const TABLE: Table = Table {
         op: "op",
-        module: Module::Gemm,
         variants: &[SMALL, LARGE],
         preferences: &[
             Preference { variant: "large", when: |p| p.m >= 100, why: "many rows" },
             Preference { variant: "small", when: always, why: "few rows" },
         ],
     };
-    const PROBLEM: Problem =
-        Problem { m: 100, n: 1, k: 1, multiprocessors: 100, shared_limit: 99 << 10, thread_limit: 1024 };
+
+    fn problem() -> Problem {
+        Problem {
+            m: 100,
+            n: 1,
+            k: 1,
+            multiprocessors: 100,
+            shared_limit: 99 << 10,
+            thread_limit: 1024,
+            workspace_bytes: 0,
+            arch: &ARCHS[0],
+        }
+    }
 
     fn chosen(problem: Problem, dtype: Dtype, choice: Choice<'_>) -> std::result::Result<String, String> {
         choose(&TABLE, &problem, dtype, choice)
@@ -224,15 +261,15 @@ mod tests {
 
     #[test]
     fn the_first_preference_that_applies_decides() {
-        assert_eq!(chosen(PROBLEM, Dtype::F32, Choice::Auto).unwrap(), "large: many rows");
-        assert_eq!(chosen(Problem { m: 99, ..PROBLEM }, Dtype::F32, Choice::Auto).unwrap(), "small: few rows");
-        let little_shared = Problem { shared_limit: 48 << 10, ..PROBLEM };
+        assert_eq!(chosen(problem(), Dtype::F32, Choice::Auto).unwrap(), "large: many rows");
+        assert_eq!(chosen(Problem { m: 99, ..problem() }, Dtype::F32, Choice::Auto).unwrap(), "small: few rows");
+        let little_shared = Problem { shared_limit: 48 << 10, ..problem() };
         assert_eq!(chosen(little_shared, Dtype::F32, Choice::Auto).unwrap(), "small: few rows");
     }
 
     #[test]
     fn an_override_is_validated() {
-        let few = Problem { m: 1, shared_limit: 48 << 10, ..PROBLEM };
+        let few = Problem { m: 1, shared_limit: 48 << 10, ..problem() };
         assert_eq!(chosen(few, Dtype::F32, Choice::Named("small")).unwrap(), "small: asked for by name");
         let error = chosen(few, Dtype::F32, Choice::Named("large")).unwrap_err();
         assert_eq!(error, "op: variant large: it needs 98304 bytes of shared memory a block, this GPU has 49152");
@@ -245,12 +282,25 @@ mod tests {
         let limited = |blocks| Choice::Limited { variant: "small", blocks };
         assert_eq!((limited(2).limit(9), limited(99).limit(9), limited(0).limit(9)), (2, 9, 1));
         assert_eq!((Choice::Auto.limit(9), Choice::Named("small").limit(9)), (9, 9));
-        assert_eq!(chosen(PROBLEM, Dtype::F32, limited(1)).unwrap(), "small: asked for by name");
+        assert_eq!(chosen(problem(), Dtype::F32, limited(1)).unwrap(), "small: asked for by name");
+    }
+
+    #[test]
+    fn a_workspace_that_is_too_small_is_a_reason() {
+        let table = Table { variants: &[Variant { workspace: |p| 4 * p.m, ..LARGE }, SMALL], ..TABLE };
+        let by_name = |workspace_bytes| {
+            choose(&table, &Problem { workspace_bytes, ..problem() }, Dtype::F32, Choice::Named("large"))
+        };
+        assert!(by_name(400).is_ok());
+        let error = by_name(399).unwrap_err().to_string();
+        assert_eq!(error, "op: variant large: it needs a workspace of 400 bytes, the one given has 399");
+        let otherwise = choose(&table, &problem(), Dtype::F32, Choice::Auto).unwrap();
+        assert_eq!(otherwise.variant.name, "small");
     }
 
     #[test]
     fn where_none_can_run_every_reason_is_given() {
-        let error = chosen(Problem { thread_limit: 64, ..PROBLEM }, Dtype::I8, Choice::Auto).unwrap_err();
+        let error = chosen(Problem { thread_limit: 64, ..problem() }, Dtype::I8, Choice::Auto).unwrap_err();
         assert!(error.contains("small: it is not compiled for i8; large: it is not compiled for i8"), "{error}");
     }
 }

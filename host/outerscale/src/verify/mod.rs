@@ -22,7 +22,7 @@ pub(crate) use presets::quantize_preset;
 pub(crate) use product::gemm;
 pub(crate) use product_asym::gemm_asym;
 pub(crate) use product_outliers::gemm_outliers;
-pub(crate) use quantizers::{pack_rows, quantize_asym, quantize_static, quantize_tensor, quantize_token};
+pub(crate) use quantizers::{pack_rows, pack_weights, quantize_asym, quantize_static, quantize_tensor, quantize_token};
 pub(crate) use reductions::{column_absmax, row_absmax, row_sums, running_scale, tensor_absmax};
 
 pub(crate) use smoothing::{quantize_smooth_static, quantize_smooth_token};

@@ -3,8 +3,8 @@
 use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, Random, layout, matrix};
 use crate::{
-    Bias, Dtype, Launch, Layout, Output, OutputElement, PackedCodes, PerChannel, PerTensor, PerToken, QuantizedTokens,
-    QuantizedWeights, Result, Scales, TokenScale, Weights,
+    Bias, Dtype, Launch, Layout, Output, OutputElement, PackedCodes, PackedWeights, PerChannel, PerTensor, PerToken,
+    QuantizedTokens, QuantizedWeights, Result, Scales, TokenScale, Weights, Workspace,
     operands::CodeMatrix,
     ops::{self, Choice, Product},
 };
@@ -99,7 +99,7 @@ fn given_codes<T: OutputElement>(
     let bias = (way % 2 == 0).then_some(bias.as_slice());
     let gpu = check.gpu;
     let x = PackedCodes(CodeMatrix::upload(gpu, &q_x, m, k, 128)?);
-    let w = PackedCodes(CodeMatrix::upload(gpu, &q_w, n, k, 128)?);
+    let w = PackedWeights::upload(gpu, &q_w, n, k, 128)?;
     let w = QuantizedWeights::from_packed(w, Scales::<PerChannel>::upload(gpu, &s_w)?)?;
     let acc = oracle::gemm_i32(&q_x, &q_w, m as usize, n as usize, k as usize).expect("K is within its limit");
     let case = format!("{data:?} codes, bias {}", bias.is_some());
@@ -180,7 +180,8 @@ fn compare_gemm<T: OutputElement, S: TokenScale>(
     let gpu = check.gpu;
     let bias = bias.map(|bias| Bias::upload(gpu, bias)).transpose()?;
     compare(check, (at, x.cols()), want, case, |y, choice| {
-        ops::gemm(gpu, Product { x, w, bias: bias.as_ref() }, y, choice)
+        let mut workspace = Workspace::new(gpu, ops::workspace_bytes(gpu, x.rows(), w.rows(), x.cols()))?;
+        ops::gemm(gpu, Product { x, w, bias: bias.as_ref() }, y, &mut workspace, choice)
     })
 }
 

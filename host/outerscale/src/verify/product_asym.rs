@@ -4,8 +4,8 @@ use super::check::Check;
 use super::data::{LAYOUTS, Random, layout};
 use super::product::{Codes, Dequant, SHAPES, codes, compare};
 use crate::{
-    AsymmetricTokens, Bias, Dtype, OutputElement, PackedCodes, PerChannel, PerToken, QuantizedWeights, Result, Scales,
-    ZeroPoints,
+    AsymmetricTokens, Bias, Dtype, OutputElement, PackedCodes, PackedWeights, PerChannel, PerToken, QuantizedWeights,
+    Result, Scales, Workspace, ZeroPoints,
     operands::CodeMatrix,
     ops::{self, AsymmetricProduct, Choice},
 };
@@ -65,13 +65,13 @@ fn case<T: OutputElement>(
         Scales::<PerToken>::upload(gpu, &s_x)?,
         ZeroPoints::upload(gpu, &zero_points)?,
     )?;
-    let w = PackedCodes(CodeMatrix::upload(gpu, &q_w, n, k, 128)?);
+    let w = PackedWeights::upload(gpu, &q_w, n, k, 128)?;
     let w = QuantizedWeights::from_packed(w, Scales::<PerChannel>::upload(gpu, &s_w)?)?;
     let (w_sums, _) = ops::row_sums(gpu, &w, Choice::Auto)?;
     let device_bias = bias.as_ref().map(|bias| Bias::upload(gpu, bias)).transpose()?;
     let what = format!("{data:?} codes, bias {}", bias.is_some());
     compare(check, (layout(way % LAYOUTS, m, n), k), &want, &what, |y, choice| {
         let product = AsymmetricProduct { x: &x, w: &w, w_sums: &w_sums, bias: device_bias.as_ref() };
-        ops::gemm_asym(gpu, product, y, choice)
+        ops::gemm_asym(gpu, product, y, &mut Workspace::none(), choice)
     })
 }

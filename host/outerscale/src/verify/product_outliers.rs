@@ -6,7 +6,7 @@ use super::outliers::some_columns;
 use super::product::{Codes, SHAPES, codes, compare};
 use crate::{
     Activations, Bias, Dtype, Float, HalfWeights, OutlierColumns, OutlierTokens, OutputElement, PackedCodes,
-    PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Result, Scales,
+    PackedWeights, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Result, Scales, Workspace,
     operands::CodeMatrix,
     ops::{self, OutlierProduct},
 };
@@ -77,7 +77,7 @@ fn case<T: OutputElement, X: Float>(check: &mut Check<'_>, case: Case, narrow: f
     let codes = QuantizedTokens::from_packed(codes, Scales::<PerToken>::upload(gpu, &s_x)?)?;
     let on_gpu = Activations::upload(gpu, &x, layout((way + 1) % LAYOUTS, m, k))?;
     let tokens = OutlierTokens::new(codes, OutlierColumns::upload(gpu, &columns, k)?, &on_gpu)?;
-    let q_w = PackedCodes(CodeMatrix::upload(gpu, &q_w, n, k, 128)?);
+    let q_w = PackedWeights::upload(gpu, &q_w, n, k, 128)?;
     let q_w = QuantizedWeights::from_packed(q_w, Scales::<PerChannel>::upload(gpu, &s_w)?)?;
     let half_w = if half { Some(HalfWeights::upload(gpu, &w, n, k)?) } else { None };
     let bias = bias.map(|bias| Bias::upload(gpu, &bias)).transpose()?;
@@ -85,6 +85,6 @@ fn case<T: OutputElement, X: Float>(check: &mut Check<'_>, case: Case, narrow: f
         format!("{} outlier columns of {} x, f16 weights {half}, bias {}", columns.len(), X::DTYPE, bias.is_some());
     compare(check, (layout(way % LAYOUTS, m, n), k), &want, &what, |y, choice| {
         let product = OutlierProduct { x: &tokens, w: &q_w, half_w: half_w.as_ref(), bias: bias.as_ref() };
-        ops::gemm_outliers(gpu, product, y, choice)
+        ops::gemm_outliers(gpu, product, y, &mut Workspace::none(), choice)
     })
 }

@@ -6,7 +6,7 @@ use crate::{
     Activations, Float, InputCounters, Int8Matrix, Result, Scales,
     ops::{self, Choice, StaticScale},
 };
-use contract::limits::{SCALE_MAX, SCALE_MIN, padded_row_bytes};
+use contract::limits::{ROW_ALIGN_BYTES, SCALE_MAX, SCALE_MIN, padded_row_bytes};
 
 /// Runs a generic function for the element type of a check.
 macro_rules! by_dtype {
@@ -171,6 +171,25 @@ fn quantize_static_of<T: Float>(check: &mut Check<'_>) -> Result<()> {
 
 fn finite_absmax(x: &[f32]) -> f32 {
     x.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f32::max)
+}
+
+pub(crate) fn pack_weights(check: &mut Check<'_>) -> Result<()> {
+    for (index, (rows, cols)) in SHAPES.into_iter().enumerate() {
+        for way in 0..LAYOUTS {
+            let at = layout(index as u64 + way, rows, cols);
+            let case = describe("Random", &at);
+            let mut random = check.next_case();
+            let codes: Vec<i8> = (0..rows * cols).map(|_| random.bits() as i8).collect();
+            let operand = Int8Matrix::upload(check.gpu, &codes, at)?;
+            let (packed, _) = ops::pack_weights(check.gpu, &operand, check.choice())?;
+            let want = oracle::pack_weights(&codes, rows as usize, cols as usize, cols as usize);
+            check.same(results("codes", ROW_ALIGN_BYTES, &case), &packed.download_packed()?, &want);
+            if check.found() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn pack_rows(check: &mut Check<'_>) -> Result<()> {

@@ -4,9 +4,8 @@ use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, describe, layout, matrix};
 use super::quantizers::{SHAPES, by_dtype};
 use crate::{
-    Activations, ColumnAbsmax, DeviceVector, Float, Layout, PackedCodes, PartialAbsmax, PerTensor, QuantizedWeights,
+    Activations, ColumnAbsmax, DeviceVector, Float, Layout, PackedWeights, PartialAbsmax, PerTensor, QuantizedWeights,
     Result, RunningState, Scales,
-    operands::CodeMatrix,
     ops::{self, Window},
 };
 use contract::grid;
@@ -165,7 +164,7 @@ pub(crate) fn row_sums(check: &mut Check<'_>) -> Result<()> {
         for ends in [false, true] {
             let mut random = check.next_case();
             let codes: Vec<i8> = (0..rows * cols).map(|_| if ends { i8::MIN } else { random.bits() as i8 }).collect();
-            let packed = PackedCodes(CodeMatrix::upload(check.gpu, &codes, rows, cols, 128)?);
+            let packed = PackedWeights::upload(check.gpu, &codes, rows, cols, 128)?;
             let scales = Scales::<PerTensor>::upload(check.gpu, &[1.0])?;
             let w = QuantizedWeights::from_packed(packed, scales)?;
             let got = ops::row_sums(check.gpu, &w, check.choice())?.0.download()?;

@@ -3,14 +3,12 @@
 //! What an op does with an accumulator is its [`Epilogue`], a type known when the entry is compiled: no kernel pays
 //! for another's.
 
-use contract::args::{DevicePtr, GemmArgs, Scales};
+use contract::args::GemmArgs;
 use contract::fragment::pair_element;
-use cuda_std::math::fma_rn_f32;
-use cuda_std::memory::ld_global_nc_b32;
 use cuda_std::warp::lane_id;
+use product::Output;
 
 use crate::main_loop::WarpPosition;
-use crate::output::Output;
 use crate::tile_walk::{Accumulators, Config, Origin};
 
 /// Columns side by side that a lane holds in a pair of n8 operands (`contract::fragment::w_row`).
@@ -49,32 +47,6 @@ pub(crate) trait Epilogue {
     /// The argument describes live memory that keeps to the contract of its device file.
     unsafe fn values(&self, at: Origin, acc: [i32; QUAD], row: Self::Row, columns: [Self::Column; QUAD])
     -> [f32; QUAD];
-}
-
-/// s_x · (s_w · acc) + addend: the product with s_x and the sum rounded once.
-#[inline(always)]
-pub(crate) fn affine(s_x: f32, s_w: f32, acc: i32, addend: f32) -> f32 {
-    fma_rn_f32(s_x, s_w * acc as f32, addend)
-}
-
-/// Scale `i`.
-///
-/// # Safety
-/// It exists.
-#[inline(always)]
-pub(crate) unsafe fn load_scale(scales: &Scales, i: u64) -> f32 {
-    // SAFETY: the caller's.
-    f32::from_bits(unsafe { ld_global_nc_b32(scales.ptr + 4 * i * scales.stride) })
-}
-
-/// Element `i` of the bias, +0 where there is none.
-///
-/// # Safety
-/// It exists if there is a bias.
-#[inline(always)]
-pub(crate) unsafe fn load_bias(bias: DevicePtr, i: u64) -> f32 {
-    // SAFETY: the caller's.
-    if bias == 0 { 0.0 } else { f32::from_bits(unsafe { ld_global_nc_b32(bias + 4 * i) }) }
 }
 
 /// Stores the thread's outputs of the tile at `origin`, as far as they are inside y.

@@ -6,7 +6,8 @@
 //!
 //! TILE is one of `contract::gemm_tile::TILES`, OUTPUT is f32, f16, bf16 or i32.
 //!
-//! - q_x `[M, K]`, q_w `[N, K]`: int8, rows the same `row_bytes` apart, zero from K on, from a 16-byte boundary on.
+//! - q_x `[M, K]`: int8, rows `row_bytes` apart, readable and of any content from K on, from a 16-byte boundary on.
+//! - q_w `[N, K]`: int8, laid out as `contract::packed` says, zero from N and K on.
 //! - s_x f32 `[M]` or `[1]`, s_w f32 `[N]` or `[1]`, bias f32 `[N]` or none: not read for i32.
 //! - y `[M, N]`: any row stride, aligned to one element; four elements a store where address and stride allow.
 //!
@@ -23,9 +24,10 @@ use contract::args::GemmArgs;
 use cuda_std::kernel;
 use rows::{Bf16, F16};
 
-use crate::epilogue::{Epilogue, QUAD, affine, load_bias, load_scale};
-use crate::output::Output;
+use crate::epilogue::{Epilogue, QUAD};
 use crate::tile_walk::{Config, Origin, entries, walk};
+use product::Output;
+use product::{affine, load_bias, load_scale};
 
 /// What a column multiplies and adds.
 #[derive(Clone, Copy)]

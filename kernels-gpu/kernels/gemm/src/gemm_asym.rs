@@ -16,10 +16,11 @@ use cuda_std::kernel;
 use cuda_std::memory::ld_global_nc_b32;
 use rows::{Bf16, F16};
 
-use crate::epilogue::{Epilogue, QUAD, affine, load_scale};
+use crate::epilogue::{Epilogue, QUAD};
 use crate::gemm;
-use crate::output::Output;
 use crate::tile_walk::{Config, Origin, entries, walk};
+use product::Output;
+use product::{affine, load_scale};
 
 /// What a row multiplies and shifts.
 #[derive(Clone, Copy)]

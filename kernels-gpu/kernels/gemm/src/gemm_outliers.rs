@@ -16,16 +16,18 @@
 //! Who may diverge: as in `gemm`; the loop over the columns is uniform but where a lane's outputs lie outside y.
 
 use contract::args::{DevicePtr, GemmArgs, GemmOutliersArgs, input_type};
+use contract::packed;
 use cuda_std::cvt::{cvt_f32_f16, f32_from_bf16};
 use cuda_std::kernel;
 use cuda_std::math::fma_rn_f32;
 use cuda_std::memory::{ld_global_nc_b8, ld_global_nc_b16, ld_global_nc_b32, ld_global_nc_v2_b32};
 use rows::{Bf16, F16};
 
-use crate::epilogue::{Epilogue, QUAD, affine};
+use crate::epilogue::{Epilogue, QUAD};
 use crate::gemm::Column;
-use crate::output::Output;
 use crate::tile_walk::{Config, Origin, entries, walk};
+use product::Output;
+use product::affine;
 
 /// Element (row, col) of x, widened.
 ///
@@ -64,7 +66,7 @@ unsafe fn load_coded_weights(args: &GemmArgs, k: u64, col: u64, columns: &[Colum
     let mut weights = [0.0; QUAD];
     for e in 0..QUAD {
         if col + (e as u64) < args.y.cols {
-            let addr: DevicePtr = args.q_w.ptr + (col + e as u64) * args.q_w.row_bytes + k;
+            let addr: DevicePtr = args.q_w.ptr + packed::offset(col + e as u64, k, packed::k_blocks(args.q_w.cols));
             // SAFETY: the output exists, hence a row of codes.
             let code = unsafe { ld_global_nc_b8(addr) } as i8;
             weights[e] = code as f32 * columns[e].s_w;

@@ -1,7 +1,7 @@
 //! Device module: gemm. The int8 product and its epilogues.
 //!
 //! [`gemm`] has the contract of a product and its entries; tile_walk, tile_loader, main_loop and epilogue are what
-//! happens to a tile, in this order; output is the types of y. An op with an epilogue of its own is a file of its own.
+//! happens to a tile, in this order. An op with an epilogue of its own is a file of its own.
 #![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
 #![allow(
     clippy::needless_range_loop,
@@ -13,6 +13,5 @@ pub mod gemm;
 pub mod gemm_asym;
 pub mod gemm_outliers;
 mod main_loop;
-mod output;
 mod tile_loader;
 mod tile_walk;

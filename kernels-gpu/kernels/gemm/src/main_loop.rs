@@ -1,8 +1,9 @@
 //! The sum over K: a ring of slots filled by `cp.async`, emptied by `ldmatrix` and `mma.sync`.
 
 use contract::args::GemmArgs;
-use contract::fragment::{a_ldmatrix, b_ldmatrix, w_row};
+use contract::fragment::{a_ldmatrix, b_ldmatrix};
 use contract::gemm_tile::GemmTile;
+use contract::packed;
 use contract::swizzle::{self, ROW_BYTES};
 use cuda_std::cp_async::{cp_async_commit_group, cp_async_wait_group};
 use cuda_std::ldmatrix::ldmatrix_sync_aligned_m8n8_x4_shared_b16;
@@ -11,7 +12,7 @@ use cuda_std::sync::sync_threads;
 use cuda_std::thread::thread_idx_x;
 use cuda_std::warp::{WARP_SIZE, lane_id};
 
-use crate::tile_loader::TileLoader;
+use crate::tile_loader::{TokenLoader, WeightLoader};
 use crate::tile_walk::{Accumulators, Config, Origin};
 
 /// Bytes of K in one `mma.sync`.
@@ -72,11 +73,11 @@ pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: 
 ) -> Accumulators<FRAGS_M, FRAGS_N> {
     let tile = C::TILE;
     let thread = thread_idx_x();
-    let mut x = TileLoader::<C>::new(&args.q_x, origin.row, thread, |slot| slot);
-    let mut w = TileLoader::<C>::new(&args.q_w, origin.col, thread, w_row);
+    let mut x = TokenLoader::<C>::new(&args.q_x, origin.row, thread);
+    let mut w = WeightLoader::<C>::new(&args.q_w, origin.col, thread);
     let lane = LaneOffsets::of_this_thread(tile);
     let slots_end = slots + tile.shared_bytes();
-    let k_blocks = (args.q_x.row_bytes / ROW_BYTES as u64) as u32;
+    let k_blocks = packed::k_blocks(args.q_w.cols) as u32;
 
     // SAFETY: the copies stay in the ring, and their slots are free and visible as argued above.
     unsafe {
@@ -85,8 +86,8 @@ pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: 
         let mut fill = slots;
         for b in 0..tile.stages - 1 {
             if b < k_blocks {
-                x.issue(fill, tile.x_copies());
-                w.issue(fill + tile.x_stage_bytes(), tile.w_copies());
+                x.issue(fill);
+                w.issue(fill + tile.x_stage_bytes());
             }
             cp_async_commit_group();
             fill += tile.stage_bytes();
@@ -101,8 +102,8 @@ pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: 
             multiply_step(read, 0, lane, &mut acc);
             // The copies are issued while the tensor cores work on the first step.
             if b + tile.stages - 1 < k_blocks {
-                x.issue(fill, tile.x_copies());
-                w.issue(fill + tile.x_stage_bytes(), tile.w_copies());
+                x.issue(fill);
+                w.issue(fill + tile.x_stage_bytes());
             }
             cp_async_commit_group();
             for step in 1..ROW_BYTES / MMA_K_BYTES {

@@ -6,7 +6,7 @@ use cuda_std::thread::{block_idx_x, grid_dim_x};
 
 use crate::epilogue::{self, Epilogue};
 use crate::main_loop;
-use crate::output::Output;
+use product::Output;
 
 dynamic_shared_mem! {
     /// The ring of slots. Rows of a tile are 128 bytes, and the swizzle counts on them to start at multiples of it.

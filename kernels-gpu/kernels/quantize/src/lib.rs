@@ -11,6 +11,7 @@
 mod code;
 mod encode_rows;
 pub mod pack_rows;
+pub mod pack_weights;
 pub mod quantize_asym;
 pub mod quantize_outliers;
 pub mod quantize_preset;

@@ -6,7 +6,7 @@ use cuda_std::memory::{st_global_b16, st_global_b32, st_global_v2_b32, st_global
 use rows::{Bf16, F16, numeric};
 
 /// A type that y may have.
-pub(crate) trait Output {
+pub trait Output {
     /// Bytes of an element.
     const BYTES: u32;
 

@@ -1,0 +1,31 @@
+//! What an output is made of besides its accumulator.
+
+use contract::args::{DevicePtr, Scales};
+use cuda_std::math::fma_rn_f32;
+use cuda_std::memory::ld_global_nc_b32;
+
+/// s_x · (s_w · acc) + addend: the product with s_x and the sum rounded once.
+#[inline(always)]
+pub fn affine(s_x: f32, s_w: f32, acc: i32, addend: f32) -> f32 {
+    fma_rn_f32(s_x, s_w * acc as f32, addend)
+}
+
+/// Scale `i`.
+///
+/// # Safety
+/// It exists.
+#[inline(always)]
+pub unsafe fn load_scale(scales: &Scales, i: u64) -> f32 {
+    // SAFETY: the caller's.
+    f32::from_bits(unsafe { ld_global_nc_b32(scales.ptr + 4 * i * scales.stride) })
+}
+
+/// Element `i` of the bias, +0 where there is none.
+///
+/// # Safety
+/// It exists if there is a bias.
+#[inline(always)]
+pub unsafe fn load_bias(bias: DevicePtr, i: u64) -> f32 {
+    // SAFETY: the caller's.
+    if bias == 0 { 0.0 } else { f32::from_bits(unsafe { ld_global_nc_b32(bias + 4 * i) }) }
+}
