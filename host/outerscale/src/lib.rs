@@ -75,7 +75,7 @@ pub mod verify;
 
 pub use element::{Dtype, Element, Float, OutputElement};
 pub use error::{Error, Result};
-pub use gpu::{Backend, Gpu, Launch};
+pub use gpu::{Backend, Gpu, Graph, Launch};
 pub use layout::Layout;
 pub use memory::DeviceVector;
 pub use operands::{

@@ -3,9 +3,10 @@
 use crate::{
     Element, Error, Gpu, Layout, Result,
     element::{as_bytes, as_bytes_mut},
+    gpu,
 };
 use cust::memory::{CopyDestination, DeviceBuffer};
-use std::{marker::PhantomData, sync::Arc};
+use std::{borrow::Cow, marker::PhantomData, sync::Arc};
 
 /// What the host puts between the rows of a matrix: NaN in every element type, so that a kernel which
 /// reads a gap shows it.
@@ -62,18 +63,35 @@ impl DeviceMemory {
         self.gpu.is(gpu)
     }
 
-    fn bytes(&self) -> usize {
-        self.buffer.as_ref().map_or(0, |b| b.len())
+    /// Copies `data` over the first bytes, after what was launched before has ended.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(crate) fn write(&self, data: &[u8]) -> Result<()> {
+        self.gpu.synchronize()?;
+        if let Some(buffer) = self.buffer.as_ref().filter(|_| !data.is_empty()) {
+            let mut part = buffer.index(..data.len());
+            part.copy_from(data).map_err(|e| self.gpu.cuda_error("cuMemcpyHtoD", String::new(), e))?;
+        }
+        Ok(())
     }
 
-    /// All of it, after what was launched before has ended.
-    pub(crate) fn download<T: Element>(&self) -> Result<Vec<T>> {
+    /// Its size.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.buffer.as_ref().map_or(0, |b| b.len() as u64)
+    }
+
+    /// The first `count` elements, after what was launched before has ended.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(crate) fn download<T: Element>(&self, count: u64) -> Result<Vec<T>> {
         self.gpu.synchronize()?;
-        let mut host = vec![T::ZERO; self.bytes() / size_of::<T>()];
-        if let Some(buffer) = self.buffer.as_ref().filter(|b| !b.is_empty()) {
-            buffer
-                .copy_to(as_bytes_mut(&mut host))
-                .map_err(|e| self.gpu.cuda_error("cuMemcpyDtoH", String::new(), e))?;
+        let mut host = vec![T::ZERO; count as usize];
+        if let Some(buffer) = self.buffer.as_ref().filter(|_| count > 0) {
+            let bytes = as_bytes_mut(&mut host);
+            let part = buffer.index(..bytes.len());
+            part.copy_to(bytes).map_err(|e| self.gpu.cuda_error("cuMemcpyDtoH", String::new(), e))?;
         }
         Ok(host)
     }
@@ -84,8 +102,31 @@ impl Drop for DeviceMemory {
         // Freeing needs the context current in this thread; where that fails the driver is gone, and the
         // memory with it.
         let _ = self.gpu.make_current();
-        self.buffer.take();
+        if let Some(buffer) = self.buffer.take() {
+            gpu::free(buffer);
+        }
     }
+}
+
+/// The bytes of a matrix, row-major without gaps, as they lie under `layout`.
+fn laid_out<'a, T: Element>(
+    op: &'static str,
+    argument: &'static str,
+    host: &'a [T],
+    layout: Layout,
+) -> Result<Cow<'a, [u8]>> {
+    if host.len() as u64 != layout.len() {
+        let rule = format!("[{}, {}] needs {} elements, got {}", layout.rows, layout.cols, layout.len(), host.len());
+        return Err(Error::argument(op, argument, rule));
+    }
+    if layout.span() == layout.len() {
+        return Ok(Cow::Borrowed(as_bytes(host)));
+    }
+    let mut bytes = vec![GAP; layout.span() as usize * size_of::<T>()];
+    for (range, row) in layout.row_ranges().zip(host.chunks_exact(layout.cols.max(1) as usize)) {
+        bytes[range.start * size_of::<T>()..range.end * size_of::<T>()].copy_from_slice(as_bytes(row));
+    }
+    Ok(Cow::Owned(bytes))
 }
 
 /// A matrix of `T` in device memory.
@@ -100,21 +141,13 @@ impl<T: Element> DeviceMatrix<T> {
     /// A copy of `host`, row-major without gaps [rows, cols]; gaps of the layout are filled with [`GAP`].
     pub(crate) fn upload(gpu: &Gpu, argument: &'static str, host: &[T], layout: Layout) -> Result<Self> {
         layout.check(argument, T::DTYPE.bytes())?;
-        if host.len() as u64 != layout.len() {
-            let rule =
-                format!("[{}, {}] needs {} elements, got {}", layout.rows, layout.cols, layout.len(), host.len());
-            return Err(Error::argument("upload", argument, rule));
-        }
-        let memory = if layout.span() == layout.len() {
-            DeviceMemory::from_bytes(gpu, as_bytes(host))?
-        } else {
-            let mut bytes = vec![GAP; layout.span() as usize * size_of::<T>()];
-            for (range, row) in layout.row_ranges().zip(host.chunks_exact(layout.cols.max(1) as usize)) {
-                bytes[range.start * size_of::<T>()..range.end * size_of::<T>()].copy_from_slice(as_bytes(row));
-            }
-            DeviceMemory::from_bytes(gpu, &bytes)?
-        };
+        let memory = DeviceMemory::from_bytes(gpu, &laid_out("upload", argument, host, layout)?)?;
         Ok(DeviceMatrix { memory: Arc::new(memory), layout, element: PhantomData })
+    }
+
+    /// Copies `host` over what is there.
+    pub(crate) fn write(&mut self, argument: &'static str, host: &[T]) -> Result<()> {
+        self.memory.write(&laid_out("write", argument, host, self.layout)?)
     }
 
     /// Memory for a matrix; every byte is `fill`, or unknown.
@@ -139,7 +172,7 @@ impl<T: Element> DeviceMatrix<T> {
 
     /// The elements and the gaps between them, from the start of the memory.
     pub(crate) fn download_span(&self) -> Result<Vec<T>> {
-        self.memory.download()
+        self.memory.download(self.layout.span())
     }
 
     /// As a kernel takes it.
@@ -168,10 +201,32 @@ impl<T: Element> DeviceVector<T> {
         Ok(DeviceVector { memory, len, element: PhantomData })
     }
 
+    /// Room for `most` elements, none there yet: an operation that writes here says how many there are.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn with_room(gpu: &Gpu, most: u64) -> Result<Self> {
+        Ok(DeviceVector { len: 0, ..Self::uninitialized(gpu, most)? })
+    }
+
     /// A copy of `host`.
     pub(crate) fn upload(gpu: &Gpu, host: &[T]) -> Result<Self> {
         let memory = Arc::new(DeviceMemory::from_bytes(gpu, as_bytes(host))?);
         Ok(DeviceVector { memory, len: host.len() as u64, element: PhantomData })
+    }
+
+    /// Sets the number of elements, as `op` is to write them.
+    ///
+    /// # Errors
+    /// `argument` where there is no room for as many.
+    pub(crate) fn resize(&mut self, op: &'static str, argument: &'static str, len: u64) -> Result<()> {
+        let room = self.memory.bytes() / T::DTYPE.bytes();
+        if len > room {
+            let rule = format!("has room for {room} {} elements, {len} are to be written", T::DTYPE);
+            return Err(Error::argument(op, argument, rule));
+        }
+        self.len = len;
+        Ok(())
     }
 
     /// Number of elements.
@@ -189,6 +244,6 @@ impl<T: Element> DeviceVector<T> {
     /// # Errors
     /// A CUDA error of the copy, or of a kernel launched before.
     pub fn download(&self) -> Result<Vec<T>> {
-        self.memory.download()
+        self.memory.download(self.len)
     }
 }

@@ -10,6 +10,7 @@ mod calibration;
 mod gemm;
 mod goldens;
 mod gpu;
+mod graphs;
 mod laws;
 mod limits;
 mod llm_int8;

@@ -49,7 +49,7 @@ pub struct Launch {
     function: Option<Function>,
     // In words, so that the alignment is that of every argument.
     args: Vec<u64>,
-    _keep: Vec<Arc<DeviceMemory>>,
+    keep: Vec<Arc<DeviceMemory>>,
 }
 
 impl Gpu {
@@ -83,7 +83,7 @@ impl Gpu {
             gpu: self.clone(),
             function: None,
             args: words,
-            _keep: keep,
+            keep,
         };
         if rows > 0 {
             self.make_current()?;
@@ -105,6 +105,27 @@ impl Gpu {
     }
 }
 
+impl Gpu {
+    /// Writes `word` over the first `count` words of memory, in the order of the launches: nothing waits.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    ///
+    /// # Panics
+    /// If there are not as many words.
+    pub(crate) fn fill_words(&self, memory: &Arc<DeviceMemory>, word: u32, count: u64) -> Result<()> {
+        assert!(4 * count <= memory.bytes(), "{count} words in {} bytes", memory.bytes());
+        if count == 0 {
+            return Ok(());
+        }
+        self.make_current()?;
+        self.note_recorded(&[], std::slice::from_ref(memory));
+        // SAFETY: inside the memory, which is freed by a call that waits for the device.
+        let status = unsafe { sys::cuMemsetD32Async(memory.ptr(), word, count as usize, self.launch_stream()) };
+        sys::check(status).map_err(|e| self.cuda_error("cuMemsetD32Async", String::new(), e))
+    }
+}
+
 impl Launch {
     /// Launches the same kernel on the same operands once more.
     ///
@@ -114,6 +135,7 @@ impl Launch {
         let (gpu, Some(function)) = (&self.gpu, self.function) else { return Ok(()) };
         gpu.make_current()?;
         gpu.note_launch(&self.entry);
+        gpu.note_recorded(std::slice::from_ref(&self.entry), &self.keep);
         let mut parameters = [self.args.as_ptr().cast_mut().cast::<c_void>()];
         // SAFETY: `Gpu::launch` made the arguments under its caller's promise; the operands are kept alive by
         // this value and, being freed by a call that waits for the device, beyond it. The driver copies the
@@ -128,7 +150,7 @@ impl Launch {
                 1,
                 1,
                 self.shared_bytes,
-                gpu.stream().as_inner().cast(),
+                gpu.launch_stream(),
                 parameters.as_mut_ptr(),
                 std::ptr::null_mut(),
             )

@@ -1,15 +1,18 @@
 //! The GPU, real or simulated: its context and stream, and the kernels loaded so far.
 
 mod backend;
+mod capture;
 mod launch;
 mod module;
 mod sys;
 
 pub use backend::Backend;
+pub use capture::Graph;
 pub use launch::Launch;
 pub use libcuda::Driver;
 pub use sys::DriverError;
 
+pub(crate) use capture::free;
 pub(crate) use launch::LaunchRequest;
 
 use crate::{

@@ -1,7 +1,9 @@
 //! Loading PTX: each module when its first kernel is wanted, each function once.
 
 use super::{
-    Gpu, one_line,
+    Gpu,
+    capture::relaxed,
+    one_line,
     sys::{self, CuFunction, CuModule, check},
 };
 use crate::{
@@ -57,9 +59,9 @@ impl Functions {
         }
         let handle = match loaded.modules.entry(module) {
             Entry::Occupied(loaded) => loaded.get().0,
-            Entry::Vacant(vacant) => vacant.insert(LoadedModule(load(gpu, self.arch, module)?)).0,
+            Entry::Vacant(vacant) => vacant.insert(LoadedModule(relaxed(|| load(gpu, self.arch, module))?)).0,
         };
-        let function = find(gpu, handle, entry, shared_bytes)?;
+        let function = relaxed(|| find(gpu, handle, entry, shared_bytes))?;
         loaded.functions.insert(entry.to_owned(), function);
         Ok(function)
     }

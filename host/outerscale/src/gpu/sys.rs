@@ -9,12 +9,18 @@ use std::{
 
 pub(super) type CuModule = *mut c_void;
 pub(super) type CuFunction = *mut c_void;
+pub(super) type CuStream = *mut c_void;
+pub(super) type CuGraph = *mut c_void;
+pub(super) type CuGraphExec = *mut c_void;
 
 pub(super) const CU_JIT_ERROR_LOG_BUFFER: c_uint = 5;
 pub(super) const CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES: c_uint = 6;
 pub(super) const CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: c_int = 8;
 pub(super) const CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: c_int = 97;
 pub(super) const CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR: c_int = 106;
+pub(super) const CU_STREAM_NON_BLOCKING: c_uint = 1;
+pub(super) const CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: c_uint = 1;
+pub(super) const CU_STREAM_CAPTURE_MODE_RELAXED: c_uint = 2;
 
 // Defined by libcuda, which hands each call over as it stands.
 unsafe extern "C" {
@@ -48,6 +54,16 @@ unsafe extern "C" {
         parameters: *mut *mut c_void,
         extra: *mut *mut c_void,
     ) -> c_uint;
+    pub(super) fn cuStreamCreate(stream: *mut CuStream, flags: c_uint) -> c_uint;
+    pub(super) fn cuStreamDestroy_v2(stream: CuStream) -> c_uint;
+    pub(super) fn cuStreamBeginCapture_v2(stream: CuStream, mode: c_uint) -> c_uint;
+    pub(super) fn cuStreamEndCapture(stream: CuStream, graph: *mut CuGraph) -> c_uint;
+    pub(super) fn cuThreadExchangeStreamCaptureMode(mode: *mut c_uint) -> c_uint;
+    pub(super) fn cuGraphInstantiateWithFlags(exec: *mut CuGraphExec, graph: CuGraph, flags: u64) -> c_uint;
+    pub(super) fn cuGraphLaunch(exec: CuGraphExec, stream: CuStream) -> c_uint;
+    pub(super) fn cuGraphExecDestroy(exec: CuGraphExec) -> c_uint;
+    pub(super) fn cuGraphDestroy(graph: CuGraph) -> c_uint;
+    pub(super) fn cuMemsetD32Async(target: u64, value: c_uint, count: usize, stream: CuStream) -> c_uint;
     fn cuGetErrorName(code: c_uint, text: *mut *const c_char) -> c_uint;
     fn cuGetErrorString(code: c_uint, text: *mut *const c_char) -> c_uint;
 }

@@ -1,6 +1,6 @@
 //! The asymmetric scheme: a zero point a token, taken out of the product with the weights' row sums.
 
-use super::{Step, TokenCodes, Tokens};
+use super::{Step, TokenCodes, Tokens, tokens::other_room};
 use crate::{
     Activations, AsymmetricTokens, Bias, Float, Gpu, Launch, Output, OutputElement, PerChannel, QuantizedWeights,
     Result, WeightSums, Workspace,
@@ -19,10 +19,14 @@ impl Asym {
         Ok((Asym { w_sums }, Step { op: "row_sums", made: "w_sums", launch }))
     }
 
-    pub(super) fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Tokens> {
-        let (codes, launch) = ops::quantize_asym(gpu, x, Choice::Auto)?;
-        let steps = vec![Step { op: "quantize_asym", made: "q_x, s_x, zp_x", launch }];
-        Ok(Tokens::new(TokenCodes::Asymmetric(codes), steps))
+    pub(super) fn room(gpu: &Gpu, most: u64, k: u64) -> Result<Tokens> {
+        Ok(Tokens::with_room(TokenCodes::Asymmetric(AsymmetricTokens::with_room(gpu, most, k)?)))
+    }
+
+    pub(super) fn quantize<T: Float>(gpu: &Gpu, x: &Activations<T>, tokens: &mut Tokens) -> Result<Vec<Step>> {
+        let TokenCodes::Asymmetric(codes) = &mut tokens.codes else { return Err(other_room()) };
+        let launch = ops::quantize_asym_into(gpu, x, codes, Choice::Auto)?;
+        Ok(vec![Step { op: "quantize_asym", made: "q_x, s_x, zp_x", launch }])
     }
 
     pub(super) fn multiply<O: OutputElement>(

@@ -2,9 +2,10 @@
 //! with everything that the kernels made on it ([`linear()`]).
 //!
 //! `scheme` names the ways to quantize, `calibration` what some of them must know beforehand, `quantized` is the
-//! layer and what it does with a batch, `tokens` the batch between quantizer and product.
+//! layer and what it does with a batch, `tokens` the batch between quantizer and product, `buffers` the memory of one.
 
 mod asym;
+mod buffers;
 mod calibration;
 mod hybrid;
 mod llm_int8;
@@ -16,6 +17,7 @@ mod scheme;
 mod smoothing;
 mod tokens;
 
+pub use buffers::Buffers;
 pub use calibration::Calibration;
 pub(crate) use calibration::missing;
 pub use hybrid::{Hybrid, SPREAD_LIMIT};

@@ -1,8 +1,8 @@
 //! Other libraries' codes as schemes: their rules for tokens, and for weights where they have one.
 
-use super::{Calibration, Step, TokenCodes, Tokens};
+use super::{Calibration, Step, TokenCodes, Tokens, tokens::other_room};
 use crate::{
-    Activations, DeviceVector, Error, Float, Gpu, PerChannel, QuantizedWeights, Result, Weights,
+    Activations, DeviceVector, Error, Float, Gpu, PerChannel, QuantizedTokens, QuantizedWeights, Result, Weights,
     ops::{self, Choice, Preset},
 };
 
@@ -49,16 +49,23 @@ impl Presets {
         Ok((weights, Step { op: "quantize_preset", made: "q_w, s_w", launch }))
     }
 
-    pub(super) fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Tokens> {
-        if let Some(scale) = self.given {
-            let (codes, launch) = ops::quantize_preset_static(gpu, x, (self.preset, scale), Choice::Auto)?;
-            let steps = vec![Step { op: "quantize_preset", made: "q_x", launch }];
-            return Ok(Tokens::new(TokenCodes::ByTensor(codes), steps));
+    pub(super) fn room(&self, gpu: &Gpu, most: u64, k: u64) -> Result<Tokens> {
+        if self.given.is_some() {
+            return Ok(Tokens::with_room(TokenCodes::ByTensor(QuantizedTokens::with_room(gpu, most, k)?)));
         }
-        let (codes, absmax, launch) = ops::quantize_preset(gpu, x, self.preset, Choice::Auto)?;
-        let steps = vec![Step { op: "quantize_preset", made: "q_x, s_x", launch }];
-        let tokens = Tokens::new(TokenCodes::ByToken(codes), steps);
-        Ok(Tokens { absmax: self.preset.stores_absmax().then_some(absmax), ..tokens })
+        let absmax = Some(DeviceVector::with_room(gpu, most)?);
+        Ok(Tokens { absmax, ..Tokens::with_room(TokenCodes::ByToken(QuantizedTokens::with_room(gpu, most, k)?)) })
+    }
+
+    pub(super) fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>, tokens: &mut Tokens) -> Result<Vec<Step>> {
+        if let Some(scale) = self.given {
+            let codes = tokens.codes.by_tensor()?;
+            let launch = ops::quantize_preset_static_into(gpu, x, (self.preset, scale), codes, Choice::Auto)?;
+            return Ok(vec![Step { op: "quantize_preset", made: "q_x", launch }]);
+        }
+        let absmax = tokens.absmax.as_mut().ok_or_else(other_room)?;
+        let launch = ops::quantize_preset_into(gpu, x, self.preset, (tokens.codes.by_token()?, absmax), Choice::Auto)?;
+        Ok(vec![Step { op: "quantize_preset", made: "q_x, s_x", launch }])
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::{
     Calibration, Hybrid, PresetScale, Scheme, Step, TokenCodes, Tokens, asym::Asym, llm_int8::LlmInt8, missing,
-    presets::Presets, running::Running, smoothing::Smoothing,
+    presets::Presets, running::Running, smoothing::Smoothing, tokens::other_room,
 };
 use crate::{
     Activations, Bias, DeviceVector, Error, Float, Gpu, InputCounters, Launch, Layout, Output, OutputElement,
-    PerChannel, PerTensor, QuantizedWeights, Result, RunningState, Scales, WeightSums, Weights, Workspace,
+    PartialAbsmax, PerChannel, PerTensor, QuantizedTokens, QuantizedWeights, Result, RunningState, Scales, WeightSums,
+    Weights, Workspace,
     host::{HostMatrix, with_values},
     ops::{self, Choice, Product, StaticScale},
     smooth::{Alpha, Factors},
@@ -34,7 +35,8 @@ impl Method {
 /// A linear layer on the device: weights as codes [N, K], bias, and what its scheme needs.
 ///
 /// [`QuantizedLinear::forward`] is [`quantize`](QuantizedLinear::quantize) and
-/// [`multiply`](QuantizedLinear::multiply), one after the other; nothing waits for the device.
+/// [`multiply`](QuantizedLinear::multiply), one after the other; nothing waits for the device. What ends in `_into` does
+/// not allocate either.
 pub struct QuantizedLinear {
     weights: QuantizedWeights<PerChannel>,
     bias: Option<Bias>,
@@ -153,34 +155,78 @@ impl QuantizedLinear {
         }
     }
 
+    /// Room for batches of up to `most` tokens, for [`QuantizedLinear::quantize_into`]: a layer of the same scheme and K
+    /// can use it too.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn room(&self, gpu: &Gpu, most: u64) -> Result<Tokens> {
+        let k = self.weights.cols();
+        match &self.method {
+            Method::Token => Ok(Tokens::with_room(TokenCodes::ByToken(QuantizedTokens::with_room(gpu, most, k)?))),
+            Method::Tensor => {
+                let partials = PartialAbsmax::with_room(gpu, most, k)?;
+                let codes = TokenCodes::ByTensor(QuantizedTokens::with_room(gpu, most, k)?);
+                Ok(Tokens { partial_absmax: Some(partials), ..Tokens::with_room(codes) })
+            }
+            Method::Static { .. } => given_scale_room(gpu, most, k),
+            Method::Running(_) => Running::room(gpu, most, k),
+            Method::Asym(_) => Asym::room(gpu, most, k),
+            Method::LlmInt8(_) => LlmInt8::room(gpu, most, k),
+            Method::Smoothed(smoothing) => smoothing.room(gpu, most, k),
+            Method::Preset(presets) => presets.room(gpu, most, k),
+        }
+    }
+
     /// x [tokens, K] → codes. Under [`Scheme::Running`] the batch is a sample, and counts for those after it.
     ///
     /// # Errors
-    /// `x` as the scheme's quantizer says; a CUDA error.
+    /// `x` where its K is not that of the weights; a CUDA error.
     pub fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Tokens> {
-        match &self.method {
+        self.check_input(x)?;
+        let mut tokens = self.room(gpu, x.rows())?;
+        self.quantize_into(gpu, x, &mut tokens)?;
+        Ok(tokens)
+    }
+
+    /// As [`QuantizedLinear::quantize`], into room that is there: nothing is allocated, and nothing waits.
+    ///
+    /// # Errors
+    /// As there, and `tokens` where they have no room for x, or room for another scheme.
+    pub fn quantize_into<T: Float>(&self, gpu: &Gpu, x: &Activations<T>, tokens: &mut Tokens) -> Result<()> {
+        self.check_input(x)?;
+        tokens.steps = match &self.method {
             Method::Token => {
-                let (codes, launch) = ops::quantize_token(gpu, x, Choice::Auto)?;
-                let steps = vec![Step { op: "quantize_token", made: "q_x, s_x", launch }];
-                Ok(Tokens::new(TokenCodes::ByToken(codes), steps))
+                let launch = ops::quantize_token_into(gpu, x, tokens.codes.by_token()?, Choice::Auto)?;
+                vec![Step { op: "quantize_token", made: "q_x, s_x", launch }]
             }
             Method::Tensor => {
-                let (partials, absmax) = ops::tensor_absmax(gpu, x, Choice::Auto)?;
-                let (codes, launch) = ops::quantize_tensor(gpu, x, &partials, Choice::Auto)?;
-                let steps = vec![
+                let partials = tokens.partial_absmax.as_mut().ok_or_else(other_room)?;
+                let absmax = ops::tensor_absmax_into(gpu, x, partials, Choice::Auto)?;
+                let launch = ops::quantize_tensor_into(gpu, x, partials, tokens.codes.by_tensor()?, Choice::Auto)?;
+                vec![
                     Step { op: "tensor_absmax", made: "maxima of x", launch: absmax },
                     Step { op: "quantize_tensor", made: "q_x, s_x", launch },
-                ];
-                let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
-                Ok(Tokens { partial_absmax: Some(partials), ..tokens })
+                ]
             }
-            Method::Static { scale } => given_scale(gpu, x, scale),
-            Method::Running(running) => running.quantize(gpu, x),
-            Method::Asym(asym) => asym.quantize(gpu, x),
-            Method::LlmInt8(llm_int8) => llm_int8.quantize(gpu, x),
-            Method::Smoothed(smoothing) => smoothing.quantize(gpu, x),
-            Method::Preset(presets) => presets.quantize(gpu, x),
+            Method::Static { scale } => vec![given_scale(gpu, x, scale, tokens)?],
+            Method::Running(running) => running.quantize(gpu, x, tokens)?,
+            Method::Asym(_) => Asym::quantize(gpu, x, tokens)?,
+            Method::LlmInt8(llm_int8) => llm_int8.quantize(gpu, x, tokens)?,
+            Method::Smoothed(smoothing) => smoothing.quantize(gpu, x, tokens)?,
+            Method::Preset(presets) => presets.quantize(gpu, x, tokens)?,
+        };
+        // Room of another layer may have been divided by its factors.
+        tokens.divided_by = self.factors().cloned();
+        Ok(())
+    }
+
+    fn check_input<T: Float>(&self, x: &Activations<T>) -> Result<()> {
+        let k = self.weights.cols();
+        if x.cols() == k {
+            return Ok(());
         }
+        Err(Error::argument("quantize", "x", format!("K must be that of the weights, {k}, got {}", x.cols())))
     }
 
     /// Codes of tokens → y [tokens, N], dequantized; i32 output is the accumulators of the codes. Tokens that another
@@ -225,27 +271,35 @@ impl QuantizedLinear {
         }
     }
 
-    /// x [tokens, K] → y [tokens, N].
+    /// x [tokens, K] → y [tokens, N], in memory of its own: [`QuantizedLinear::forward_into`] allocates nothing.
     ///
     /// # Errors
-    /// Those of [`QuantizedLinear::quantize`] and [`QuantizedLinear::multiply`].
+    /// `x` where its K is not that of the weights; a CUDA error.
     pub fn forward<T: Float, O: OutputElement>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Output<O>> {
-        let tokens = self.quantize(gpu, x)?;
-        let mut y = Output::new(gpu, Layout::contiguous(tokens.codes.rows(), self.weights.rows()))?;
-        let mut workspace = Workspace::none();
-        self.multiply(gpu, &tokens, &mut y, &mut workspace, Choice::Auto)?;
+        self.check_input(x)?;
+        let mut buffers = self.buffers(gpu, x.rows())?;
+        let mut y = Output::new(gpu, Layout::contiguous(x.rows(), self.weights.rows()))?;
+        self.forward_into(gpu, x, &mut buffers, &mut y)?;
         Ok(y)
     }
 }
 
+/// Room for codes under a given scale, and counters of what it does not fit.
+pub(super) fn given_scale_room(gpu: &Gpu, most: u64, k: u64) -> Result<Tokens> {
+    let codes = TokenCodes::ByTensor(QuantizedTokens::with_room(gpu, most, k)?);
+    Ok(Tokens { counters: Some(InputCounters::new(gpu)?), ..Tokens::with_room(codes) })
+}
+
 /// x and a scale that was there before it → codes, and counts of what it does not fit.
-pub(super) fn given_scale<T: Float>(gpu: &Gpu, x: &Activations<T>, scale: &Scales<PerTensor>) -> Result<Tokens> {
-    let counters = InputCounters::new(gpu)?;
-    let with = StaticScale { scale, counters: Some(&counters) };
-    let (codes, launch) = ops::quantize_static(gpu, x, with, Choice::Auto)?;
-    let steps = vec![Step { op: "quantize_static", made: "q_x", launch }];
-    let tokens = Tokens::new(TokenCodes::ByTensor(codes), steps);
-    Ok(Tokens { counters: Some(counters), ..tokens })
+pub(super) fn given_scale<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    scale: &Scales<PerTensor>,
+    tokens: &mut Tokens,
+) -> Result<Step> {
+    let (with, codes) = (StaticScale { scale, counters: tokens.counters.as_ref() }, tokens.codes.by_tensor()?);
+    let launch = ops::quantize_static_into(gpu, x, with, codes, Choice::Auto)?;
+    Ok(Step { op: "quantize_static", made: "q_x", launch })
 }
 
 /// The calibration that a scheme cannot do without.

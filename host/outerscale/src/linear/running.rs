@@ -4,9 +4,13 @@
 //! codes then do not depend on the other tokens of its batch, as under a static scale, and the reduction may as well
 //! run after the quantizer. Only the first batch, where calibration gave no beginning, has a scale made from itself.
 
-use super::{Calibration, Step, Tokens, quantized::given_scale};
+use super::{
+    Calibration, Step, Tokens,
+    quantized::{given_scale, given_scale_room},
+    tokens::other_room,
+};
 use crate::{
-    Activations, Float, Gpu, Result, RunningState,
+    Activations, Float, Gpu, PartialAbsmax, Result, RunningState,
     ops::{self, Choice, Window},
 };
 
@@ -25,16 +29,21 @@ impl Running {
         Ok(Running { state: RunningState::new(gpu, begun.map(Calibration::absmax))?, by })
     }
 
+    pub(super) fn room(gpu: &Gpu, most: u64, k: u64) -> Result<Tokens> {
+        let partials = PartialAbsmax::with_room(gpu, most, k)?;
+        Ok(Tokens { partial_absmax: Some(partials), ..given_scale_room(gpu, most, k)? })
+    }
+
     /// x [tokens, K] → codes; x counts for the batches after it.
-    pub(super) fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Tokens> {
-        let (partials, absmax) = ops::tensor_absmax(gpu, x, Choice::Auto)?;
-        let (scale, launch) = ops::running_scale(gpu, &partials, &self.state, self.by, Choice::Auto)?;
-        let mut steps = vec![
+    pub(super) fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>, tokens: &mut Tokens) -> Result<Vec<Step>> {
+        let partials = tokens.partial_absmax.as_mut().ok_or_else(other_room)?;
+        let absmax = ops::tensor_absmax_into(gpu, x, partials, Choice::Auto)?;
+        let mut scale = tokens.codes.by_tensor()?.own_scales.clone();
+        let launch = ops::running_scale_into(gpu, partials, &self.state, self.by, &mut scale, Choice::Auto)?;
+        Ok(vec![
             Step { op: "tensor_absmax", made: "maxima of x", launch: absmax },
             Step { op: "running_scale", made: "s_x", launch },
-        ];
-        let tokens = given_scale(gpu, x, &scale)?;
-        steps.extend(tokens.steps);
-        Ok(Tokens { partial_absmax: Some(partials), steps, ..tokens })
+            given_scale(gpu, x, &scale, tokens)?,
+        ])
     }
 }

@@ -1,8 +1,8 @@
 //! What smoothing keeps of a layer between batches: the factors.
 
-use super::{Calibration, Scheme, Step, TokenCodes, Tokens};
+use super::{Calibration, Scheme, Step, TokenCodes, Tokens, quantized::given_scale_room};
 use crate::{
-    Activations, Float, Gpu, InputCounters, PerInputChannel, PerTensor, Result, Scales,
+    Activations, Float, Gpu, PerInputChannel, PerTensor, QuantizedTokens, Result, Scales,
     host::HostMatrix,
     ops::{self, Choice, StaticScale},
     smooth::{Alpha, Factors},
@@ -37,22 +37,23 @@ impl Smoothing {
         Ok(Smoothing { factors, on_gpu, scale })
     }
 
-    /// x [tokens, K] → codes of x / s.
-    pub(super) fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>) -> Result<Tokens> {
-        let tokens = match &self.scale {
-            None => {
-                let (codes, launch) = ops::quantize_smooth_token(gpu, x, &self.on_gpu, Choice::Auto)?;
-                let steps = vec![Step { op: "quantize_smooth_token", made: "q_x, s_x", launch }];
-                Tokens::new(TokenCodes::ByToken(codes), steps)
-            }
-            Some(scale) => {
-                let counters = InputCounters::new(gpu)?;
-                let with = StaticScale { scale, counters: Some(&counters) };
-                let (codes, launch) = ops::quantize_smooth_static(gpu, x, &self.on_gpu, with, Choice::Auto)?;
-                let steps = vec![Step { op: "quantize_smooth_static", made: "q_x", launch }];
-                Tokens { counters: Some(counters), ..Tokens::new(TokenCodes::ByTensor(codes), steps) }
-            }
+    pub(super) fn room(&self, gpu: &Gpu, most: u64, k: u64) -> Result<Tokens> {
+        let tokens = match self.scale {
+            None => Tokens::with_room(TokenCodes::ByToken(QuantizedTokens::with_room(gpu, most, k)?)),
+            Some(_) => given_scale_room(gpu, most, k)?,
         };
         Ok(Tokens { divided_by: Some(self.factors.clone()), ..tokens })
+    }
+
+    /// x [tokens, K] → codes of x / s.
+    pub(super) fn quantize<T: Float>(&self, gpu: &Gpu, x: &Activations<T>, tokens: &mut Tokens) -> Result<Vec<Step>> {
+        let Some(scale) = &self.scale else {
+            let codes = tokens.codes.by_token()?;
+            let launch = ops::quantize_smooth_token_into(gpu, x, &self.on_gpu, codes, Choice::Auto)?;
+            return Ok(vec![Step { op: "quantize_smooth_token", made: "q_x, s_x", launch }]);
+        };
+        let (with, codes) = (StaticScale { scale, counters: tokens.counters.as_ref() }, tokens.codes.by_tensor()?);
+        let launch = ops::quantize_smooth_static_into(gpu, x, &self.on_gpu, with, codes, Choice::Auto)?;
+        Ok(vec![Step { op: "quantize_smooth_static", made: "q_x", launch }])
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Step;
 use crate::{
-    AsymmetricTokens, DeviceVector, InputCounters, OutlierTokens, PartialAbsmax, PerTensor, PerToken, QuantizedTokens,
-    Result, smooth::Factors,
+    AsymmetricTokens, DeviceVector, Error, InputCounters, OutlierMasks, OutlierTokens, PartialAbsmax, PerTensor,
+    PerToken, QuantizedTokens, Result, smooth::Factors,
 };
 
 /// Codes of whichever kind of scale the scheme has.
@@ -77,6 +77,22 @@ impl TokenCodes {
         }
     }
 
+    /// The codes, for a quantizer that gives each token a scale.
+    pub(super) fn by_token(&mut self) -> Result<&mut QuantizedTokens<PerToken>> {
+        match self {
+            TokenCodes::ByToken(tokens) => Ok(tokens),
+            _ => Err(other_room()),
+        }
+    }
+
+    /// The codes, for a quantizer with one scale.
+    pub(super) fn by_tensor(&mut self) -> Result<&mut QuantizedTokens<PerTensor>> {
+        match self {
+            TokenCodes::ByTensor(tokens) => Ok(tokens),
+            _ => Err(other_room()),
+        }
+    }
+
     /// The op that multiplies them with weights.
     pub(super) fn product(&self) -> &'static str {
         match self {
@@ -87,6 +103,11 @@ impl TokenCodes {
     }
 }
 
+/// What a layer says to room that one of another scheme made.
+pub(super) fn other_room() -> Error {
+    Error::argument("quantize", "tokens", "are room for another scheme; make it by a layer of this one")
+}
+
 /// A batch of tokens on the device, ready to be multiplied.
 pub struct Tokens {
     /// The codes.
@@ -95,17 +116,20 @@ pub struct Tokens {
     pub steps: Vec<Step>,
     /// The maxima that a scale was made of as the batch ran, one a block.
     pub partial_absmax: Option<PartialAbsmax>,
-    /// Counts the inputs that a given scale did not fit.
+    /// Counts the inputs that a given scale did not fit, over all batches that were written here.
     pub counters: Option<InputCounters>,
     /// The smoothing factors that x was divided by: the weights must have been multiplied by the same.
     pub divided_by: Option<Factors>,
-    /// The absmax of each token, where a preset stores it in place of the scale.
+    /// The absmax of each token, under a preset that has a scale a token.
     pub absmax: Option<DeviceVector<f32>>,
+    /// The masks that the list of outlier columns is made of.
+    pub(super) masks: Option<OutlierMasks>,
 }
 
 impl Tokens {
-    /// Codes, and the kernels that made them.
-    pub(super) fn new(codes: TokenCodes, steps: Vec<Step>) -> Self {
-        Tokens { codes, steps, partial_absmax: None, counters: None, divided_by: None, absmax: None }
+    /// Room for codes, and for nothing besides.
+    pub(super) fn with_room(codes: TokenCodes) -> Self {
+        let steps = Vec::new();
+        Tokens { codes, steps, partial_absmax: None, counters: None, divided_by: None, absmax: None, masks: None }
     }
 }

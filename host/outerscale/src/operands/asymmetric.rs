@@ -55,6 +55,18 @@ pub struct AsymmetricTokens {
 impl AsymmetricTokens {
     super::codes::code_accessors!(codes);
 
+    /// Room for up to `most` tokens of `k` codes, none there yet, for `ops::quantize_asym_into`.
+    ///
+    /// # Errors
+    /// As [`QuantizedTokens::with_room`](crate::QuantizedTokens::with_room).
+    pub fn with_room(gpu: &Gpu, most: u64, k: u64) -> Result<Self> {
+        Ok(AsymmetricTokens {
+            codes: CodeMatrix::with_room(gpu, most, k)?,
+            scales: Scales::with_room(gpu, most)?,
+            zero_points: ZeroPoints(DeviceVector::with_room(gpu, most)?),
+        })
+    }
+
     /// Codes from elsewhere with their scales and zero points.
     ///
     /// # Errors

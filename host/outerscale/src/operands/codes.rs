@@ -5,7 +5,7 @@ use crate::{
     element::as_bytes,
     memory::{DeviceMatrix, DeviceMemory},
 };
-use contract::limits::padded_row_bytes;
+use contract::limits::{ROW_ALIGN_BYTES, padded_row_bytes};
 use std::sync::Arc;
 
 /// int8 [rows, cols] as our quantizers write them: rows zero-padded to 128 bytes.
@@ -16,13 +16,49 @@ pub(crate) struct CodeMatrix {
     pub(crate) cols: u64,
     /// The largest magnitude a code can have: 127 for ours, 128 for codes from elsewhere.
     pub(crate) magnitude: u64,
+    /// Whether it is room that may be written again; codes that somebody gave are not.
+    is_room: bool,
 }
 
 impl CodeMatrix {
     pub(crate) fn new(gpu: &Gpu, rows: u64, cols: u64, magnitude: u64) -> Result<Self> {
+        Ok(CodeMatrix { rows, magnitude, ..Self::with_room(gpu, rows, cols)? })
+    }
+
+    /// Room for `most` rows of codes, none there yet.
+    pub(crate) fn with_room(gpu: &Gpu, most: u64, cols: u64) -> Result<Self> {
+        let bytes = cols.checked_next_multiple_of(ROW_ALIGN_BYTES).and_then(|row_bytes| row_bytes.checked_mul(most));
+        let Some(bytes) = bytes.filter(|bytes| *bytes < 1 << 62) else {
+            let rule = format!("[{most}, {cols}] codes do not fit the address space");
+            return Err(Error::argument("with_room", "rows", rule));
+        };
         // Unknown content, on purpose: the kernels promise to write the padding too.
-        let memory = DeviceMemory::uninitialized(gpu, rows * padded_row_bytes(cols))?;
-        Ok(CodeMatrix { memory: Arc::new(memory), rows, cols, magnitude })
+        let memory = Arc::new(DeviceMemory::uninitialized(gpu, bytes)?);
+        Ok(CodeMatrix { memory, rows: 0, cols, magnitude: 127, is_room: true })
+    }
+
+    /// Sets the shape, as `op` is to write it.
+    ///
+    /// # Errors
+    /// `argument` where there is no room for as many codes, or they are somebody's.
+    pub(crate) fn reshape(
+        &mut self,
+        (op, argument): (&'static str, &'static str),
+        (rows, cols): (u64, u64),
+        magnitude: u64,
+    ) -> Result<()> {
+        if !self.is_room {
+            let rule = "hold codes from elsewhere, which are not overwritten; make room for them (with_room)";
+            return Err(Error::argument(op, argument, rule));
+        }
+        let (row_bytes, room) = (padded_row_bytes(cols), self.memory.bytes());
+        if rows.checked_mul(row_bytes).is_none_or(|bytes| bytes > room) {
+            let most = room / row_bytes.max(1);
+            let rule = format!("have room for {most} rows of {cols} codes, [{rows}, {cols}] are to be written");
+            return Err(Error::argument(op, argument, rule));
+        }
+        (self.rows, self.cols, self.magnitude) = (rows, cols, magnitude);
+        Ok(())
     }
 
     /// A copy of `codes`, row-major without gaps, padded by the host: for checks that must not depend on
@@ -34,7 +70,7 @@ impl CodeMatrix {
             to[..cols as usize].copy_from_slice(from);
         }
         let memory = Arc::new(DeviceMemory::from_bytes(gpu, as_bytes(&padded))?);
-        Ok(CodeMatrix { memory, rows, cols, magnitude })
+        Ok(CodeMatrix { memory, rows, cols, magnitude, is_room: false })
     }
 
     pub(crate) fn as_arg(&self) -> contract::args::Codes {
@@ -53,7 +89,7 @@ impl CodeMatrix {
     }
 
     pub(super) fn download_padded(&self) -> Result<Vec<i8>> {
-        self.memory.download()
+        self.memory.download(self.rows * padded_row_bytes(self.cols))
     }
 }
 
@@ -94,10 +130,44 @@ pub(super) use code_accessors;
 pub struct QuantizedTokens<S: TokenScale> {
     pub(crate) codes: CodeMatrix,
     pub(crate) scales: Scales<S>,
+    /// Where scales that are made of the tokens go: a given scale takes the place of `scales`, not this one's.
+    pub(crate) own_scales: Scales<S>,
 }
 
 impl<S: TokenScale> QuantizedTokens<S> {
     code_accessors!(codes);
+
+    /// Room for up to `most` tokens of `k` codes, none there yet: for quantizers that write to what they are given
+    /// (`ops::quantize_token_into` and the like), batch after batch.
+    ///
+    /// # Errors
+    /// `rows` where there would be no memory to address as many; a CUDA error.
+    pub fn with_room(gpu: &Gpu, most: u64, k: u64) -> Result<Self> {
+        let codes = CodeMatrix::with_room(gpu, most, k)?;
+        let scales = Scales::with_room(gpu, most)?;
+        Ok(QuantizedTokens { codes, own_scales: scales.clone(), scales })
+    }
+
+    /// Makes ready for [rows, cols] codes whose scales are made of the tokens.
+    pub(crate) fn reshape(&mut self, op: &'static str, shape: (u64, u64), magnitude: u64) -> Result<()> {
+        self.codes.reshape((op, "tokens"), shape, magnitude)?;
+        self.own_scales.values.resize(op, "tokens", S::count(shape.0))?;
+        self.scales = self.own_scales.clone();
+        Ok(())
+    }
+
+    /// Makes ready for [rows, cols] codes under a given scale.
+    pub(crate) fn reshape_under(
+        &mut self,
+        op: &'static str,
+        shape: (u64, u64),
+        magnitude: u64,
+        scale: &Scales<S>,
+    ) -> Result<()> {
+        self.codes.reshape((op, "tokens"), shape, magnitude)?;
+        self.scales = scale.clone();
+        Ok(())
+    }
 
     /// Codes from elsewhere with their scales.
     ///
@@ -105,7 +175,7 @@ impl<S: TokenScale> QuantizedTokens<S> {
     /// `scales` where their number is not that of the rows.
     pub fn from_packed(codes: PackedCodes, scales: Scales<S>) -> Result<Self> {
         check_count(codes.rows(), &scales)?;
-        Ok(QuantizedTokens { codes: codes.0, scales })
+        Ok(QuantizedTokens { codes: codes.0, own_scales: scales.clone(), scales })
     }
 
     /// The scales: f32 `[tokens]`, or `[1]`.

@@ -4,6 +4,7 @@ use crate::{
     DeviceVector, Element, Float, Gpu, Layout, OutputElement, Result,
     memory::{DeviceMatrix, DeviceMemory},
 };
+use contract::grid;
 use std::sync::Arc;
 
 macro_rules! matrix {
@@ -53,6 +54,15 @@ impl<T: Float> Activations<T> {
     /// `x` where the number of elements or the layout is wrong; a CUDA error.
     pub fn upload(gpu: &Gpu, x: &[T], layout: Layout) -> Result<Self> {
         DeviceMatrix::upload(gpu, "x", x, layout).map(Activations)
+    }
+
+    /// Copies other elements, row-major without gaps, over those that are there, after what was launched before has
+    /// ended: the next batch, in the memory that a captured graph reads.
+    ///
+    /// # Errors
+    /// `x` where the number of elements is another; a CUDA error.
+    pub fn write(&mut self, x: &[T]) -> Result<()> {
+        self.0.write("x", x)
     }
 }
 
@@ -117,6 +127,15 @@ impl Bias {
 pub struct PartialAbsmax(pub(crate) DeviceVector<f32>);
 
 impl PartialAbsmax {
+    /// Room for the maxima of up to `most` tokens of K = `k`, for `ops::tensor_absmax_into`.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn with_room(gpu: &Gpu, most: u64, k: u64) -> Result<Self> {
+        // More tokens never have fewer shares.
+        DeviceVector::with_room(gpu, u64::from(grid::partials(most, k))).map(PartialAbsmax)
+    }
+
     /// Copies the partial maxima to the host; their number follows from the shape alone.
     ///
     /// # Errors
@@ -173,7 +192,7 @@ impl InputCounters {
     /// # Errors
     /// A CUDA error of the copy, or of a kernel launched before.
     pub fn read(&self) -> Result<InputCounts> {
-        let halves: Vec<i32> = self.0.download()?;
+        let halves: Vec<i32> = self.0.download(4)?;
         let count = |i: usize| u64::from(halves[2 * i].bits()) | u64::from(halves[2 * i + 1].bits()) << 32;
         Ok(InputCounts { non_finite: count(0), saturated: count(1) })
     }

@@ -21,3 +21,4 @@ pub use weights::{PackedWeights, QuantizedWeights};
 pub use workspace::Workspace;
 
 pub(crate) use codes::CodeMatrix;
+pub(crate) use outliers::Inputs;

@@ -1,9 +1,10 @@
 //! What LLM.int8() knows of the columns of a batch, all of it on the device.
 
 use crate::{
-    Activations, DeviceVector, Dtype, Element, Error, Float, Gpu, PerToken, QuantizedTokens, Result,
+    Activations, DeviceVector, Dtype, Element, Error, Float, Gpu, Layout, PerToken, QuantizedTokens, Result,
     memory::DeviceMemory,
 };
+use contract::grid;
 use half::f16;
 use std::sync::Arc;
 
@@ -17,6 +18,16 @@ pub struct OutlierMasks {
 }
 
 impl OutlierMasks {
+    /// Room for the masks of up to `most` tokens of K = `k`, for `ops::outlier_columns_into`.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn with_room(gpu: &Gpu, most: u64, k: u64) -> Result<Self> {
+        // A chunk has at least as many rows as one of few tokens, and there are never more than the most.
+        let chunks = most.div_ceil(grid::outlier_chunk_rows(0)).min(grid::MAX_OUTLIER_CHUNKS);
+        Ok(OutlierMasks { masks: DeviceVector::with_room(gpu, chunks * k.div_ceil(32))?, chunks: 0, cols: k })
+    }
+
     /// For each column whether some chunk says so; copied to the host.
     ///
     /// # Errors
@@ -43,6 +54,19 @@ pub struct OutlierColumns {
 }
 
 impl OutlierColumns {
+    /// Room for any columns of K = `k`, for `ops::outlier_list_into`; which there are is unknown.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn with_room(gpu: &Gpu, k: u64) -> Result<Self> {
+        Ok(OutlierColumns {
+            mask: DeviceVector::uninitialized(gpu, k.div_ceil(32))?,
+            columns: DeviceVector::uninitialized(gpu, k)?,
+            count: Arc::new(DeviceMemory::uninitialized(gpu, 4)?),
+            cols: k,
+        })
+    }
+
     /// Given columns of K = `cols`.
     ///
     /// # Errors
@@ -80,7 +104,7 @@ impl OutlierColumns {
     /// # Errors
     /// A CUDA error of the copy, or of a kernel launched before.
     pub fn download(&self) -> Result<Vec<u32>> {
-        let count = self.count.download::<i32>()?[0].bits() as usize;
+        let count = self.count.download::<i32>(1)?[0].bits() as usize;
         Ok(self.columns.download()?[..count].iter().map(|col| col.bits()).collect())
     }
 
@@ -108,6 +132,12 @@ pub(crate) struct Inputs {
     pub(crate) dtype: Dtype,
 }
 
+impl Inputs {
+    pub(crate) fn of<T: Float>(x: &Activations<T>) -> Self {
+        Inputs { memory: x.0.memory.clone(), matrix: x.0.as_arg(), dtype: T::DTYPE }
+    }
+}
+
 impl OutlierTokens {
     /// Codes [tokens, K], 0 in the outlier columns, with those columns of the x that they were made of.
     ///
@@ -126,8 +156,17 @@ impl OutlierTokens {
         if columns.cols != cols {
             return refuse("columns", format!("K must be that of the codes, {cols}, got {}", columns.cols));
         }
-        let x = Inputs { memory: x.0.memory.clone(), matrix: x.0.as_arg(), dtype: T::DTYPE };
-        Ok(OutlierTokens { codes, columns, x })
+        Ok(OutlierTokens { codes, columns, x: Inputs::of(x) })
+    }
+
+    /// Room for up to `most` tokens of K = `k`, none there yet.
+    ///
+    /// # Errors
+    /// As [`QuantizedTokens::with_room`].
+    pub fn with_room(gpu: &Gpu, most: u64, k: u64) -> Result<Self> {
+        let none = Activations::<f32>::upload(gpu, &[], Layout::contiguous(0, k))?;
+        let codes = QuantizedTokens::with_room(gpu, most, k)?;
+        Ok(OutlierTokens { codes, columns: OutlierColumns::with_room(gpu, k)?, x: Inputs::of(&none) })
     }
 
     /// The codes and their scales.

@@ -25,7 +25,7 @@ impl RunningState {
     /// # Errors
     /// A CUDA error of the copy, or of a kernel launched before.
     pub fn read(&self) -> Result<args::RunningState> {
-        let words: Vec<i32> = self.0.download()?;
+        let words: Vec<i32> = self.0.download(4)?;
         let word = |i: usize| words[i].bits();
         Ok(args::RunningState {
             average: f32::from_bits(word(0)),

@@ -70,10 +70,15 @@ impl WeightScale for PerChannel {}
 impl WeightScale for PerTensor {}
 
 /// f32 scales in device memory, of the kind `S`. A clone is the same memory.
-#[derive(Clone)]
 pub struct Scales<S> {
     pub(crate) values: DeviceVector<f32>,
     kind: PhantomData<S>,
+}
+
+impl<S> Clone for Scales<S> {
+    fn clone(&self) -> Self {
+        Scales { values: self.values.clone(), kind: PhantomData }
+    }
 }
 
 impl<S: ScaleKind> Scales<S> {
@@ -95,6 +100,17 @@ impl<S: ScaleKind> Scales<S> {
     /// Room for the scales of `rows` rows of codes.
     pub(crate) fn for_rows(gpu: &Gpu, rows: u64) -> Result<Self> {
         Ok(Scales { values: DeviceVector::uninitialized(gpu, S::count(rows))?, kind: PhantomData })
+    }
+
+    /// Room for the scales of up to `most` rows of codes, for operations that write to what they are given; one that
+    /// serves all rows is there at once, its value unknown.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn with_room(gpu: &Gpu, most: u64) -> Result<Self> {
+        let mut scales = Self::for_rows(gpu, most)?;
+        scales.values.resize("with_room", "scales", S::count(0))?;
+        Ok(scales)
     }
 
     /// Copies the scales to the host.

@@ -65,7 +65,7 @@ impl PackedWeights {
     /// # Errors
     /// As [`Self::download_codes`].
     pub fn download_packed(&self) -> Result<Vec<i8>> {
-        self.memory.download()
+        self.memory.download(self.memory.bytes())
     }
 }
 

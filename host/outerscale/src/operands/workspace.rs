@@ -41,7 +41,7 @@ impl Workspace {
     /// # Errors
     /// A CUDA error of the copy, or of a kernel launched before.
     pub fn download(&self) -> Result<Vec<i8>> {
-        self.memory.as_ref().map_or(Ok(Vec::new()), |memory| memory.download())
+        self.memory.as_ref().map_or(Ok(Vec::new()), |memory| memory.download(self.bytes))
     }
 
     pub(crate) fn memory(&self) -> Option<&Arc<DeviceMemory>> {

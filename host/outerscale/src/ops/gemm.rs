@@ -166,6 +166,14 @@ pub fn workspace_bytes(gpu: &Gpu, m: u64, n: u64, k: u64) -> u64 {
     runs.map(|variant| (variant.workspace)(&problem)).max().unwrap_or(0)
 }
 
+/// The bytes with which that is so for every M up to `most`: of some M in between more than of the largest, as only small
+/// products are split.
+pub fn workspace_bytes_up_to(gpu: &Gpu, most: u64, n: u64, k: u64) -> u64 {
+    // Beyond 64 tiles have 16 rows or more, and from some thousand tokens on nothing is split for want of tiles.
+    let sizes = (1..=most.min(64)).chain((64..=most).step_by(16).take(512)).chain([most]);
+    sizes.map(|m| workspace_bytes(gpu, m, n, k)).max().unwrap_or(0)
+}
+
 /// q_x [M, K] · q_w [N, K]ᵀ → y [M, N], dequantized in the epilogue; i32 output is the accumulators themselves. The
 /// `workspace` may be none: then only variants whose blocks do not meet are eligible.
 ///

@@ -1,6 +1,7 @@
 //! The operations: one file per op, named as its device file.
 //!
-//! Each validates (an error names the argument and the rule), chooses a variant (the eligible ones, then a
+//! An op allocates what it gives; one that is also called `.._into` then writes into what the caller has, and allocates
+//! nothing. Each validates (an error names the argument and the rule), chooses a variant (the eligible ones, then a
 //! committed preference; a variant asked for by name is validated the same), and launches.
 
 mod column_absmax;
@@ -26,25 +27,28 @@ mod tensor_absmax;
 mod variant;
 
 pub use column_absmax::column_absmax;
-pub use gemm::{Product, gemm, max_k, workspace_bytes};
+pub use gemm::{Product, gemm, max_k, workspace_bytes, workspace_bytes_up_to};
 pub use gemm_asym::{AsymmetricProduct, gemm_asym};
 pub use gemm_outliers::{OutlierProduct, gemm_outliers};
-pub use outlier_columns::{check_threshold, outlier_columns};
-pub use outlier_list::outlier_list;
+pub use outlier_columns::{check_threshold, outlier_columns, outlier_columns_into};
+pub use outlier_list::{outlier_list, outlier_list_into};
 pub use pack_rows::pack_rows;
 pub use pack_weights::pack_weights;
-pub use quantize_asym::quantize_asym;
-pub use quantize_outliers::quantize_outliers;
-pub use quantize_preset::{Preset, quantize_preset, quantize_preset_static, quantize_preset_weights};
-pub use quantize_smooth_static::quantize_smooth_static;
-pub use quantize_smooth_token::quantize_smooth_token;
-pub use quantize_static::{StaticScale, quantize_static};
-pub use quantize_tensor::quantize_tensor;
-pub use quantize_token::{quantize_token, quantize_weights};
+pub use quantize_asym::{quantize_asym, quantize_asym_into};
+pub use quantize_outliers::{quantize_outliers, quantize_outliers_into};
+pub use quantize_preset::{
+    Preset, quantize_preset, quantize_preset_into, quantize_preset_static, quantize_preset_static_into,
+    quantize_preset_weights,
+};
+pub use quantize_smooth_static::{quantize_smooth_static, quantize_smooth_static_into};
+pub use quantize_smooth_token::{quantize_smooth_token, quantize_smooth_token_into};
+pub use quantize_static::{StaticScale, quantize_static, quantize_static_into};
+pub use quantize_tensor::{quantize_tensor, quantize_tensor_into};
+pub use quantize_token::{quantize_token, quantize_token_into, quantize_weights};
 pub use row_absmax::row_absmax;
 pub use row_sums::row_sums;
-pub use running_scale::{Window, running_scale};
-pub use tensor_absmax::tensor_absmax;
+pub use running_scale::{Window, running_scale, running_scale_into};
+pub use tensor_absmax::{tensor_absmax, tensor_absmax_into};
 pub use variant::{Choice, Chosen, Preference, Problem, Table, Variant, choose};
 
 pub(crate) mod tables {

@@ -2,9 +2,7 @@
 
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::{
-    Activations, DeviceVector, Dtype, Error, Float, Gpu, Launch, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module,
-};
+use crate::{Activations, Dtype, Error, Float, Gpu, Launch, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::OutlierColumnsArgs, grid};
 
 pub(crate) const OUTLIER_COLUMNS: Table = Table {
@@ -35,24 +33,41 @@ pub fn outlier_columns<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(OutlierMasks, Launch)> {
     check_cols("outlier_columns", "x", x.cols())?;
+    let mut masks = OutlierMasks::with_room(gpu, x.rows(), x.cols())?;
+    let launch = outlier_columns_into(gpu, x, threshold, &mut masks, choice)?;
+    Ok((masks, launch))
+}
+
+/// As [`fn@outlier_columns`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `masks` where they have no room for those of x.
+pub fn outlier_columns_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    threshold: f32,
+    masks: &mut OutlierMasks,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("outlier_columns", "x", x.cols())?;
     check_threshold(threshold).map_err(|rule| Error::argument("outlier_columns", "threshold", rule))?;
     let chunk_rows = grid::outlier_chunk_rows(x.rows());
-    let chunks = x.rows().div_ceil(chunk_rows);
-    let masks = DeviceVector::<i32>::uninitialized(gpu, chunks * x.cols().div_ceil(32))?;
+    (masks.chunks, masks.cols) = (x.rows().div_ceil(chunk_rows), x.cols());
+    masks.masks.resize("outlier_columns", "masks", masks.chunks * masks.cols.div_ceil(32))?;
     let args = OutlierColumnsArgs {
         x: x.0.as_arg(),
-        masks: masks.memory.ptr(),
+        masks: masks.masks.memory.ptr(),
         chunk_rows,
         // To the kernel, which compares with ≥, infinity would mean the infinities.
         threshold: if threshold == f32::INFINITY { f32::NAN } else { threshold },
         reserved: 0,
     };
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
-    let request = LaunchRequest::new(&OUTLIER_COLUMNS, problem, T::DTYPE, choice).keep([&x.0.memory, &masks.memory]);
+    let request =
+        LaunchRequest::new(&OUTLIER_COLUMNS, problem, T::DTYPE, choice).keep([&x.0.memory, &masks.masks.memory]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `masks` has a word for each 32 columns of each chunk; both live
     // until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
-    Ok((OutlierMasks { masks, chunks, cols: x.cols() }, launch))
+    unsafe { gpu.launch(request, args, x.rows()) }
 }
 
 /// The rule for a threshold.

@@ -2,12 +2,8 @@
 
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant};
-use crate::{
-    DeviceVector, Dtype, Gpu, Launch, OutlierColumns, OutlierMasks, Result, gpu::LaunchRequest, memory::DeviceMemory,
-    ptx::Module,
-};
+use crate::{Dtype, Error, Gpu, Launch, OutlierColumns, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::OutlierListArgs, grid};
-use std::sync::Arc;
 
 pub(crate) const OUTLIER_LIST: Table = Table {
     op: "outlier_list",
@@ -29,19 +25,30 @@ pub(crate) const OUTLIER_LIST: Table = Table {
 /// # Errors
 /// A variant that cannot be used; a CUDA error.
 pub fn outlier_list(gpu: &Gpu, masks: &OutlierMasks, choice: Choice<'_>) -> Result<(OutlierColumns, Launch)> {
+    let mut columns = OutlierColumns::with_room(gpu, masks.cols)?;
+    let launch = outlier_list_into(gpu, masks, &mut columns, choice)?;
+    Ok((columns, launch))
+}
+
+/// As [`fn@outlier_list`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `columns` where they are of another K.
+pub fn outlier_list_into(
+    gpu: &Gpu,
+    masks: &OutlierMasks,
+    columns: &mut OutlierColumns,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    if columns.cols != masks.cols {
+        let rule = format!("K must be that of the masks, {}, got {}", masks.cols, columns.cols);
+        return Err(Error::argument("outlier_list", "columns", rule));
+    }
     if masks.chunks == 0 {
         // No tokens launch nothing, and have no outliers.
-        let request = LaunchRequest::new(&OUTLIER_LIST, Problem::new(gpu, 0, 1, masks.cols), Dtype::I8, choice);
-        // SAFETY: nothing is launched for no rows.
-        let launch = unsafe { gpu.launch(request, (), 0) }?;
-        return Ok((OutlierColumns::upload(gpu, &[], masks.cols)?, launch));
+        gpu.fill_words(&columns.mask.memory, 0, columns.mask.len())?;
+        gpu.fill_words(&columns.count, 0, 1)?;
     }
-    let columns = OutlierColumns {
-        mask: DeviceVector::uninitialized(gpu, masks.cols.div_ceil(32))?,
-        columns: DeviceVector::uninitialized(gpu, masks.cols)?,
-        count: Arc::new(DeviceMemory::uninitialized(gpu, 4)?),
-        cols: masks.cols,
-    };
     let args = OutlierListArgs {
         masks: masks.masks.memory.ptr(),
         chunks: masks.chunks,
@@ -59,6 +66,5 @@ pub fn outlier_list(gpu: &Gpu, masks: &OutlierMasks, choice: Choice<'_>) -> Resu
     ]);
     // SAFETY: `masks` has a word for each 32 columns of each chunk (`outlier_columns`), `mask` one for each 32
     // columns, `columns` a place for each column, `count` 4 bytes; all live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, masks.chunks) }?;
-    Ok((columns, launch))
+    unsafe { gpu.launch(request, args, masks.chunks) }
 }

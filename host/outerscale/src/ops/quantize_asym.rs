@@ -2,11 +2,7 @@
 
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::operands::CodeMatrix;
-use crate::{
-    Activations, AsymmetricTokens, DeviceVector, Dtype, Float, Gpu, Launch, Result, Scales, ZeroPoints,
-    gpu::LaunchRequest, ptx::Module,
-};
+use crate::{Activations, AsymmetricTokens, Dtype, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::QuantizeAsymArgs, grid};
 
 const WARP: Variant = Variant {
@@ -43,10 +39,27 @@ pub fn quantize_asym<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(AsymmetricTokens, Launch)> {
     check_cols("quantize_asym", "x", x.cols())?;
+    let mut tokens = AsymmetricTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_asym_into(gpu, x, &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_asym`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_asym_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    tokens: &mut AsymmetricTokens,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_asym", "x", x.cols())?;
+    let AsymmetricTokens { codes, scales, zero_points } = tokens;
+    codes.reshape(("quantize_asym", "tokens"), (x.rows(), x.cols()), 128)?;
+    scales.values.resize("quantize_asym", "tokens", x.rows())?;
+    zero_points.0.resize("quantize_asym", "tokens", x.rows())?;
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
-    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 128)?;
-    let scales = Scales::for_rows(gpu, x.rows())?;
-    let zero_points = ZeroPoints(DeviceVector::uninitialized(gpu, x.rows())?);
     let args = QuantizeAsymArgs {
         x: x.0.as_arg(),
         q: codes.as_arg(),
@@ -61,6 +74,5 @@ pub fn quantize_asym<T: Float>(
     ]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, scales and zero
     // points four bytes a row; all live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
-    Ok((AsymmetricTokens { codes, scales, zero_points }, launch))
+    unsafe { gpu.launch(request, args, x.rows()) }
 }

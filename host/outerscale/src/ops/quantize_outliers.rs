@@ -2,9 +2,8 @@
 
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::operands::CodeMatrix;
 use crate::{
-    Activations, Dtype, Error, Float, Gpu, Launch, OutlierColumns, PerToken, QuantizedTokens, Result, Scales,
+    Activations, Dtype, Error, Float, Gpu, Launch, OutlierColumns, PerToken, QuantizedTokens, Result,
     gpu::LaunchRequest, ptx::Module,
 };
 use contract::args::{QuantizeOutliersArgs, QuantizeTokenArgs};
@@ -44,15 +43,32 @@ pub fn quantize_outliers<T: Float>(
     outliers: &OutlierColumns,
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerToken>, Launch)> {
+    check_cols("quantize_outliers", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_outliers_into(gpu, x, outliers, &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_outliers`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_outliers_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    outliers: &OutlierColumns,
+    tokens: &mut QuantizedTokens<PerToken>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
     let (rows, cols) = (x.rows(), x.cols());
     check_cols("quantize_outliers", "x", cols)?;
     if outliers.cols != cols {
         let rule = format!("K must be that of x, {cols}, got {}", outliers.cols);
         return Err(Error::argument("quantize_outliers", "outliers", rule));
     }
+    tokens.reshape("quantize_outliers", (rows, cols), 127)?;
+    let QuantizedTokens { codes, scales, .. } = tokens;
     let problem = Problem::new(gpu, rows, 1, cols);
-    let codes = CodeMatrix::new(gpu, rows, cols, 127)?;
-    let scales = Scales::<PerToken>::for_rows(gpu, rows)?;
     let args = QuantizeOutliersArgs {
         rows: QuantizeTokenArgs { x: x.0.as_arg(), q: codes.as_arg(), scales: scales.as_arg().ptr },
         mask: outliers.mask.memory.ptr(),
@@ -65,6 +81,5 @@ pub fn quantize_outliers<T: Float>(
     ]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, `scales` one f32
     // a row, the mask a bit a column (`OutlierColumns`); all live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, rows) }?;
-    Ok((QuantizedTokens { codes, scales }, launch))
+    unsafe { gpu.launch(request, args, rows) }
 }

@@ -180,8 +180,34 @@ pub fn quantize_preset<T: Float>(
     preset: Preset,
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerToken>, DeviceVector<f32>, Launch)> {
-    let (codes, scales, absmax, launch) = quantize_rows(gpu, ("x", &x.0), preset, choice)?;
-    Ok((QuantizedTokens { codes, scales }, absmax, launch))
+    check_cols("quantize_preset", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let mut absmax = DeviceVector::with_room(gpu, x.rows())?;
+    let launch = quantize_preset_into(gpu, x, preset, (&mut tokens, &mut absmax), choice)?;
+    Ok((tokens, absmax, launch))
+}
+
+/// As [`fn@quantize_preset`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` or `absmax` where they have no room for those of x.
+pub fn quantize_preset_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    preset: Preset,
+    (tokens, absmax): (&mut QuantizedTokens<PerToken>, &mut DeviceVector<f32>),
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_preset", "x", x.cols())?;
+    let rule = row_rule::<T>(preset)?;
+    tokens.reshape("quantize_preset", (x.rows(), x.cols()), magnitude(&rule))?;
+    absmax.resize("quantize_preset", "absmax", x.rows())?;
+    launch_rows(gpu, (&x.0, rule), (&tokens.codes, &tokens.scales, absmax), choice)
+}
+
+/// The rule of a preset for rows of this type.
+fn row_rule<T: Float>(preset: Preset) -> Result<PresetRule> {
+    preset.of_rows(T::DTYPE).ok_or_else(|| refused(preset, "has no scale a token, only a given one"))
 }
 
 /// w [N, K] → packed codes int8 [N, K], one scale an output channel: the same kernels as [`fn@quantize_preset`], and
@@ -195,23 +221,24 @@ pub fn quantize_preset_weights<T: Float>(
     preset: Preset,
     choice: Choice<'_>,
 ) -> Result<(QuantizedWeights<PerChannel>, DeviceVector<f32>, Launch)> {
-    let (codes, scales, absmax, launch) = quantize_rows(gpu, ("w", &w.0), preset, choice)?;
+    check_cols("quantize_preset", "w", w.cols())?;
+    let rule = row_rule::<T>(preset)?;
+    let codes = CodeMatrix::new(gpu, w.rows(), w.cols(), magnitude(&rule))?;
+    let scales = Scales::for_rows(gpu, w.rows())?;
+    let absmax = DeviceVector::uninitialized(gpu, w.rows())?;
+    let launch = launch_rows(gpu, (&w.0, rule), (&codes, &scales, &absmax), choice)?;
     let (codes, _) = pack_codes(gpu, &codes)?;
     Ok((QuantizedWeights { codes, scales }, absmax, launch))
 }
 
-fn quantize_rows<T: Float, S: ScaleKind>(
+/// Codes, scales and absmax have the rows of x.
+fn launch_rows<T: Float, S: ScaleKind>(
     gpu: &Gpu,
-    (argument, x): (&'static str, &DeviceMatrix<T>),
-    preset: Preset,
+    (x, rule): (&DeviceMatrix<T>, PresetRule),
+    (codes, scales, absmax): (&CodeMatrix, &Scales<S>, &DeviceVector<f32>),
     choice: Choice<'_>,
-) -> Result<(CodeMatrix, Scales<S>, DeviceVector<f32>, Launch)> {
+) -> Result<Launch> {
     let (rows, cols) = (x.layout.rows, x.layout.cols);
-    check_cols("quantize_preset", argument, cols)?;
-    let rule = preset.of_rows(T::DTYPE).ok_or_else(|| refused(preset, "has no scale a token, only a given one"))?;
-    let codes = CodeMatrix::new(gpu, rows, cols, magnitude(&rule))?;
-    let scales = Scales::<S>::for_rows(gpu, rows)?;
-    let absmax = DeviceVector::uninitialized(gpu, rows)?;
     let args = QuantizePresetArgs {
         x: x.as_arg(),
         q: codes.as_arg(),
@@ -229,8 +256,7 @@ fn quantize_rows<T: Float, S: ScaleKind>(
     ]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, scales (both
     // callers' kinds have stride 1) and absmax one f32 a row; all live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, rows) }?;
-    Ok((codes, scales, absmax, launch))
+    unsafe { gpu.launch(request, args, rows) }
 }
 
 /// x [tokens, K] and a given scale → codes int8 [tokens, K]. A library that computes in the type of x takes the scale
@@ -246,18 +272,35 @@ pub fn quantize_preset_static<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerTensor>, Launch)> {
     check_cols("quantize_preset", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_preset_static_into(gpu, x, (preset, scale), &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_preset_static`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_preset_static_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    (preset, scale): (Preset, f32),
+    tokens: &mut QuantizedTokens<PerTensor>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_preset", "x", x.cols())?;
     let rule = preset.of_given_scale().ok_or_else(|| refused(preset, "takes no given scale"))?;
     let scale = if rule.narrow == Narrow::Nothing { scale } else { T::narrow(scale).widen() };
     check_scale(scale).map_err(|rule| Error::argument("quantize_preset", "scale", rule))?;
-    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), magnitude(&rule))?;
-    let scales = Scales::upload(gpu, &[scale])?;
+    tokens.reshape("quantize_preset", (x.rows(), x.cols()), magnitude(&rule))?;
+    let QuantizedTokens { codes, scales, .. } = tokens;
+    gpu.fill_words(&scales.values.memory, scale.to_bits(), 1)?;
     let args = QuantizePresetArgs { x: x.0.as_arg(), q: codes.as_arg(), scales: 0, absmax: 0, given: scale, rule };
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
     let request = LaunchRequest::new(&QUANTIZE_PRESET, problem, T::DTYPE, choice).keep([&x.0.memory, &codes.memory]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, no scale is written;
     // both live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
-    Ok((QuantizedTokens { codes, scales }, launch))
+    unsafe { gpu.launch(request, args, x.rows()) }
 }
 
 fn refused(preset: Preset, what: &str) -> Error {

@@ -3,7 +3,6 @@
 use super::quantize_smooth_token::check_factors;
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, StaticScale, Variant, check_cols};
-use crate::operands::CodeMatrix;
 use crate::{
     Activations, Dtype, Float, Gpu, Launch, PerInputChannel, PerTensor, QuantizedTokens, Result, Scales,
     gpu::LaunchRequest, ptx::Module,
@@ -42,9 +41,28 @@ pub fn quantize_smooth_static<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerTensor>, Launch)> {
     check_cols("quantize_smooth_static", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_smooth_static_into(gpu, x, factors, with, &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_smooth_static`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_smooth_static_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    factors: &Scales<PerInputChannel>,
+    with: StaticScale<'_>,
+    tokens: &mut QuantizedTokens<PerTensor>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_smooth_static", "x", x.cols())?;
     check_factors("quantize_smooth_static", factors, x.cols())?;
+    tokens.reshape_under("quantize_smooth_static", (x.rows(), x.cols()), 127, with.scale)?;
+    let codes = &tokens.codes;
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
-    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 127)?;
     let given = QuantizeStaticArgs {
         x: x.0.as_arg(),
         q: codes.as_arg(),
@@ -58,6 +76,5 @@ pub fn quantize_smooth_static<T: Float>(
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, a per-tensor scale
     // is one f32, counters have 16 bytes, `factors` one f32 a column (checked above) from an allocation's start; all
     // live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
-    Ok((QuantizedTokens { codes, scales: with.scale.clone() }, launch))
+    unsafe { gpu.launch(request, args, x.rows()) }
 }

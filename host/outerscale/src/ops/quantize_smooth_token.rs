@@ -2,7 +2,6 @@
 
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::operands::CodeMatrix;
 use crate::{
     Activations, Dtype, Error, Float, Gpu, Launch, PerInputChannel, PerToken, QuantizedTokens, Result, Scales,
     gpu::LaunchRequest, ptx::Module,
@@ -47,10 +46,27 @@ pub fn quantize_smooth_token<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerToken>, Launch)> {
     check_cols("quantize_smooth_token", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_smooth_token_into(gpu, x, factors, &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_smooth_token`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_smooth_token_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    factors: &Scales<PerInputChannel>,
+    tokens: &mut QuantizedTokens<PerToken>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_smooth_token", "x", x.cols())?;
     check_factors("quantize_smooth_token", factors, x.cols())?;
+    tokens.reshape("quantize_smooth_token", (x.rows(), x.cols()), 127)?;
+    let QuantizedTokens { codes, scales, .. } = tokens;
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
-    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 127)?;
-    let scales = Scales::<PerToken>::for_rows(gpu, x.rows())?;
     let token = QuantizeTokenArgs { x: x.0.as_arg(), q: codes.as_arg(), scales: scales.as_arg().ptr };
     let args = QuantizeSmoothTokenArgs { token, factors: factors.as_arg().ptr };
     let request = LaunchRequest::new(&QUANTIZE_SMOOTH_TOKEN, problem, T::DTYPE, choice).keep([
@@ -61,8 +77,7 @@ pub fn quantize_smooth_token<T: Float>(
     ]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, `scales` one f32 a
     // row, `factors` one a column (checked above) from an allocation's start; all live until the launch has ended.
-    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
-    Ok((QuantizedTokens { codes, scales }, launch))
+    unsafe { gpu.launch(request, args, x.rows()) }
 }
 
 /// One factor a column.

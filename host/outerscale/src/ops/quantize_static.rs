@@ -2,7 +2,6 @@
 
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::operands::CodeMatrix;
 use crate::{
     Activations, Dtype, Float, Gpu, InputCounters, Launch, PerTensor, QuantizedTokens, Result, Scales,
     gpu::LaunchRequest, ptx::Module,
@@ -44,8 +43,26 @@ pub fn quantize_static<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerTensor>, Launch)> {
     check_cols("quantize_static", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_static_into(gpu, x, with, &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_static`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_static_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    with: StaticScale<'_>,
+    tokens: &mut QuantizedTokens<PerTensor>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_static", "x", x.cols())?;
+    tokens.reshape_under("quantize_static", (x.rows(), x.cols()), 127, with.scale)?;
+    let codes = &tokens.codes;
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
-    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 127)?;
     let args = QuantizeStaticArgs {
         x: x.0.as_arg(),
         q: codes.as_arg(),
@@ -57,6 +74,5 @@ pub fn quantize_static<T: Float>(
         .keep(with.counters.map(|counters| &counters.0));
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, a per-tensor
     // scale is one f32, counters have 16 bytes; all live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
-    Ok((QuantizedTokens { codes, scales: with.scale.clone() }, launch))
+    unsafe { gpu.launch(request, args, x.rows()) }
 }

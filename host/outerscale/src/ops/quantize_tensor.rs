@@ -2,10 +2,9 @@
 
 use super::variant::{Table, always, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::operands::CodeMatrix;
 use crate::{
-    Activations, Dtype, Float, Gpu, Launch, PartialAbsmax, PerTensor, QuantizedTokens, Result, Scales,
-    gpu::LaunchRequest, ptx::Module,
+    Activations, Dtype, Float, Gpu, Launch, PartialAbsmax, PerTensor, QuantizedTokens, Result, gpu::LaunchRequest,
+    ptx::Module,
 };
 use contract::{args::QuantizeTensorArgs, grid};
 
@@ -35,10 +34,30 @@ pub fn quantize_tensor<T: Float>(
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerTensor>, Launch)> {
     check_cols("quantize_tensor", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_tensor_into(gpu, x, absmax, &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_tensor`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_tensor_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    absmax: &PartialAbsmax,
+    tokens: &mut QuantizedTokens<PerTensor>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_tensor", "x", x.cols())?;
+    tokens.reshape("quantize_tensor", (x.rows(), x.cols()), 127)?;
+    let QuantizedTokens { codes, scales, .. } = tokens;
+    if x.rows() == 0 {
+        // Nothing is launched for no tokens: the scale of nothing is 1 (NUMERICS.md).
+        gpu.fill_words(&scales.values.memory, 1f32.to_bits(), 1)?;
+    }
     let problem = Problem::new(gpu, x.rows(), 1, x.cols());
-    let codes = CodeMatrix::new(gpu, x.rows(), x.cols(), 127)?;
-    // Nothing is launched for no tokens: the scale of nothing is 1 (NUMERICS.md).
-    let scales = if x.rows() == 0 { Scales::upload(gpu, &[1.0])? } else { Scales::for_rows(gpu, x.rows())? };
     let args = QuantizeTensorArgs {
         x: x.0.as_arg(),
         q: codes.as_arg(),
@@ -54,6 +73,5 @@ pub fn quantize_tensor<T: Float>(
     ]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows,
     // `partials` has `partial_count` f32, `scales` one; all live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, x.rows()) }?;
-    Ok((QuantizedTokens { codes, scales }, launch))
+    unsafe { gpu.launch(request, args, x.rows()) }
 }

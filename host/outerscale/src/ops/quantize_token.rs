@@ -43,8 +43,25 @@ pub fn quantize_token<T: Float>(
     x: &Activations<T>,
     choice: Choice<'_>,
 ) -> Result<(QuantizedTokens<PerToken>, Launch)> {
-    let (codes, scales, launch) = quantize_rows(gpu, "x", &x.0, choice)?;
-    Ok((QuantizedTokens { codes, scales }, launch))
+    check_cols("quantize_token", "x", x.cols())?;
+    let mut tokens = QuantizedTokens::with_room(gpu, x.rows(), x.cols())?;
+    let launch = quantize_token_into(gpu, x, &mut tokens, choice)?;
+    Ok((tokens, launch))
+}
+
+/// As [`fn@quantize_token`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there, and `tokens` where they have no room for x.
+pub fn quantize_token_into<T: Float>(
+    gpu: &Gpu,
+    x: &Activations<T>,
+    tokens: &mut QuantizedTokens<PerToken>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
+    check_cols("quantize_token", "x", x.cols())?;
+    tokens.reshape("quantize_token", (x.rows(), x.cols()), 127)?;
+    launch(gpu, &x.0, &tokens.codes, &tokens.scales, choice)
 }
 
 /// w [N, K] → packed codes int8 [N, K], one scale an output channel: the same kernels as [`fn@quantize_token`], and
@@ -57,22 +74,24 @@ pub fn quantize_weights<T: Float>(
     w: &Weights<T>,
     choice: Choice<'_>,
 ) -> Result<(QuantizedWeights<PerChannel>, Launch)> {
-    let (codes, scales, launch) = quantize_rows(gpu, "w", &w.0, choice)?;
+    check_cols("quantize_token", "w", w.cols())?;
+    let codes = CodeMatrix::new(gpu, w.rows(), w.cols(), 127)?;
+    let scales = Scales::for_rows(gpu, w.rows())?;
+    let launch = launch(gpu, &w.0, &codes, &scales, choice)?;
     let (codes, _) = pack_codes(gpu, &codes)?;
     Ok((QuantizedWeights { codes, scales }, launch))
 }
 
-fn quantize_rows<T: Float, S: ScaleKind>(
+/// Codes and scales have the rows and columns of x.
+fn launch<T: Float, S: ScaleKind>(
     gpu: &Gpu,
-    argument: &'static str,
     x: &DeviceMatrix<T>,
+    codes: &CodeMatrix,
+    scales: &Scales<S>,
     choice: Choice<'_>,
-) -> Result<(CodeMatrix, Scales<S>, Launch)> {
+) -> Result<Launch> {
     let (rows, cols) = (x.layout.rows, x.layout.cols);
-    check_cols("quantize_token", argument, cols)?;
     let problem = Problem::new(gpu, rows, 1, cols);
-    let codes = CodeMatrix::new(gpu, rows, cols, 127)?;
-    let scales = Scales::<S>::for_rows(gpu, rows)?;
     let args = QuantizeTokenArgs { x: x.as_arg(), q: codes.as_arg(), scales: scales.as_arg().ptr };
     let request = LaunchRequest::new(&QUANTIZE_TOKEN, problem, T::DTYPE, choice).keep([
         &x.memory,
@@ -81,6 +100,5 @@ fn quantize_rows<T: Float, S: ScaleKind>(
     ]);
     // SAFETY: `x` spans its layout (`DeviceMatrix`), `codes` has padded rows for each of its rows, `scales`
     // one f32 a row (both callers' kinds have stride 1); all live until the launch has ended (`keep`).
-    let launch = unsafe { gpu.launch(request, args, rows) }?;
-    Ok((codes, scales, launch))
+    unsafe { gpu.launch(request, args, rows) }
 }

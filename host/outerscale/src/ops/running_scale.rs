@@ -62,25 +62,43 @@ pub fn running_scale(
     by: Window,
     choice: Choice<'_>,
 ) -> Result<(Scales<PerTensor>, Launch)> {
+    let mut scale = Scales::with_room(gpu, 1)?;
+    let launch = running_scale_into(gpu, absmax, state, by, &mut scale, choice)?;
+    Ok((scale, launch))
+}
+
+/// As [`fn@running_scale`], into memory that is there: nothing is allocated.
+///
+/// # Errors
+/// As there.
+pub fn running_scale_into(
+    gpu: &Gpu,
+    absmax: &PartialAbsmax,
+    state: &RunningState,
+    by: Window,
+    scale: &mut Scales<PerTensor>,
+    choice: Choice<'_>,
+) -> Result<Launch> {
     by.check()?;
     let count = absmax.0.len();
     let problem = Problem::new(gpu, count, 1, 1);
-    let scales = if count == 0 { Scales::upload(gpu, &[1.0])? } else { Scales::for_rows(gpu, count)? };
+    if count == 0 {
+        gpu.fill_words(&scale.values.memory, 1f32.to_bits(), 1)?;
+    }
     let args = RunningScaleArgs {
         partials: absmax.0.memory.ptr(),
         partial_count: count,
         state: state.0.ptr(),
-        scale: scales.as_arg().ptr,
+        scale: scale.as_arg().ptr,
         every: by.every,
         momentum: by.momentum,
     };
     let request = LaunchRequest::new(&RUNNING_SCALE, problem, Dtype::I8, choice).keep([
         &absmax.0.memory,
         &state.0,
-        &scales.values.memory,
+        &scale.values.memory,
     ]);
-    // SAFETY: `partials` has `partial_count` f32, `state` is a `RunningState`'s 16 bytes, `scales` one f32; all live
+    // SAFETY: `partials` has `partial_count` f32, `state` is a `RunningState`'s 16 bytes, `scale` one f32; all live
     // until the launch has ended (`keep`), and launches on the one stream do not overlap in the state.
-    let launch = unsafe { gpu.launch(request, args, count) }?;
-    Ok((scales, launch))
+    unsafe { gpu.launch(request, args, count) }
 }
