@@ -273,13 +273,14 @@ impl Trial<'_> {
         dequant: fn(&[i32], usize, usize, &oracle::Dequant<'_>) -> Vec<T>,
     ) -> Result<(), String> {
         for (m, n, k) in PRODUCTS {
-            for codes in Codes::ALL {
+            for (codes, bias_type) in Codes::ALL.into_iter().zip([Dtype::F32, Dtype::F16, Dtype::Bf16].iter().cycle()) {
                 let (x, w) = (codes.matrix(m, k, 1), codes.matrix(n, k, 2));
                 let mut bias = data::scales(n, 3);
                 // NaNs that are not the one that results have, and an infinity.
                 bias.iter_mut().step_by(3).for_each(|b| *b = f32::from_bits(0xffa0_0001));
                 bias[n / 2] = f32::INFINITY;
-                let product = Product { m, n, k, x, w, s_x: data::scales(m, 1), s_w: data::scales(n, 2), bias };
+                let (s_x, s_w) = (data::scales(m, 1), data::scales(n, 2));
+                let product = Product { m, n, k, x, w, s_x, s_w, bias, bias_type: *bias_type };
                 self.product(&product, dequant).map_err(|e| format!("{e} [{codes:?}, {m} × {n} × {k}]"))?;
             }
             let product = Product::cancelling(m, n, k);
@@ -301,7 +302,8 @@ impl Trial<'_> {
         let w_sums = oracle::row_sums(&p.w, n, k);
         let corrected = if has_zero_points { oracle::gemm_asym(&acc, &zero_points, &w_sums) } else { Ok(acc) };
         let acc = corrected.map_err(|e| e.to_string())?;
-        let want = dequant(&acc, m, n, &oracle::Dequant { s_x: &p.s_x, s_w: &p.s_w, bias: Some(&p.bias) });
+        let (bias, widened) = self.bias(&p.bias, p.bias_type);
+        let want = dequant(&acc, m, n, &oracle::Dequant { s_x: &p.s_x, s_w: &p.s_w, bias: Some(&widened) });
         let operand = |q: &[i8], rows: usize| args::Codes {
             ptr: self.machine.vector(&oracle::pack_rows(q, rows, k, k)),
             rows: rows as u64,
@@ -315,7 +317,7 @@ impl Trial<'_> {
             row_stride: n as u64,
         };
         let scales = |s: &[f32]| args::Scales { ptr: self.machine.vector(s), stride: 1 };
-        let (s_x, s_w, bias) = (scales(&p.s_x), scales(&p.s_w), self.machine.vector(&p.bias));
+        let (s_x, s_w) = (scales(&p.s_x), scales(&p.s_w));
         let q_w = self.weights(&p.w, n, k);
         let args = args::GemmArgs { q_x: operand(&p.x, m), q_w, s_x, s_w, bias, y, workspace: NO_WORKSPACE };
         let problem = Problem { n: n as u64, k: k as u64, ..problem(Place::contiguous(m, k)) };
@@ -327,6 +329,25 @@ impl Trial<'_> {
             self.machine.launch(self.entry, self.variant, &problem, &args)?;
         }
         self.compare("y", y.ptr, &want)
+    }
+
+    /// A bias rounded to a type, on the device, and what it is in f32 then.
+    fn bias(&self, bias: &[f32], dtype: Dtype) -> (args::Bias, Vec<f32>) {
+        fn narrowed<T: Value>(bias: &[f32]) -> Vec<T> {
+            bias.iter().map(|b| T::narrow(*b)).collect()
+        }
+        let (ptr, dtype, widened) = match dtype {
+            Dtype::F16 => {
+                let bias = narrowed::<f16>(bias);
+                (self.machine.vector(&bias), args::input_type::F16, oracle::widen_f16(&bias))
+            }
+            Dtype::Bf16 => {
+                let bias = narrowed::<bf16>(bias);
+                (self.machine.vector(&bias), args::input_type::BF16, oracle::widen_bf16(&bias))
+            }
+            _ => (self.machine.vector(bias), args::input_type::F32, bias.to_vec()),
+        };
+        (args::Bias { ptr, dtype, reserved: 0 }, widened)
     }
 
     fn launch<A: crate::machine::Argument>(&self, place: Place, args: &A) -> Result<(), String> {
@@ -372,6 +393,8 @@ struct Product {
     s_x: Vec<f32>,
     s_w: Vec<f32>,
     bias: Vec<f32>,
+    /// What it is rounded to.
+    bias_type: Dtype,
 }
 
 impl Product {
@@ -382,7 +405,7 @@ impl Product {
         let w = Codes::Uniform.matrix(n, k, 6);
         let (s_x, s_w) = (data::scales(1, 5).repeat(m), data::scales(n, 6));
         let bias = data::cancelling_bias(&x[..k], &w, s_x[0], &s_w);
-        Product { m, n, k, x, w, s_x, s_w, bias }
+        Product { m, n, k, x, w, s_x, s_w, bias, bias_type: Dtype::F32 }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The element types of matrices, and what the host does with them.
 
+use contract::args::input_type;
 use half::{bf16, f16};
 
 /// An element type, as entries and files name it.
@@ -26,6 +27,19 @@ impl Dtype {
             Dtype::Bf16 => "bf16",
             Dtype::I32 => "i32",
             Dtype::I8 => "i8",
+        }
+    }
+
+    /// As a kernel takes it that tells the types of an input apart when it runs.
+    ///
+    /// # Panics
+    /// Unless it is a floating-point type.
+    pub(crate) fn input_type(self) -> u32 {
+        match self {
+            Dtype::F32 => input_type::F32,
+            Dtype::F16 => input_type::F16,
+            Dtype::Bf16 => input_type::BF16,
+            Dtype::I32 | Dtype::I8 => unreachable!("inputs are f32, f16 or bf16"),
         }
     }
 

@@ -278,6 +278,23 @@ pub struct PackWeightsArgs {
     pub q: Packed,
 }
 
+/// A bias `[N]` of a type that is known when the kernel runs: it only matters in a load.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bias {
+    /// Address of the first element, aligned to one; 0: none, +0 is added.
+    pub ptr: DevicePtr,
+    /// One of [`input_type`].
+    pub dtype: u32,
+    /// Padding, 0.
+    pub reserved: u32,
+}
+
+impl Bias {
+    /// No bias.
+    pub const NONE: Bias = Bias { ptr: 0, dtype: input_type::F32, reserved: 0 };
+}
+
 /// `gemm`: y = cast(fma(s_x, s_w · f32(q_x · q_wᵀ), bias)), or the int32 accumulators themselves.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -290,15 +307,15 @@ pub struct GemmArgs {
     pub s_x: Scales,
     /// f32 `[N]` or `[1]`; not read for i32 output.
     pub s_w: Scales,
-    /// f32 `[N]`, or 0 for none; not read for i32 output.
-    pub bias: DevicePtr,
+    /// `[N]`, or none; not read for i32 output.
+    pub bias: Bias,
     /// `[M, N]`, any row stride, element-aligned.
     pub y: Matrix,
     /// Where blocks that share a tile of y meet; none for the variants whose blocks do not.
     pub workspace: Workspace,
 }
 
-/// Types of x that a kernel tells apart at run time: they only matter in a load.
+/// Types of an input that a kernel tells apart at run time: they only matter in a load.
 pub mod input_type {
     /// IEEE binary32.
     pub const F32: u32 = 0;

@@ -1,8 +1,9 @@
 //! What an output is made of besides its accumulator.
 
-use contract::args::{DevicePtr, Scales};
+use contract::args::{Bias, Scales, input_type};
+use cuda_std::cvt::{cvt_f32_f16, f32_from_bf16};
 use cuda_std::math::fma_rn_f32;
-use cuda_std::memory::ld_global_nc_b32;
+use cuda_std::memory::{ld_global_nc_b16, ld_global_nc_b32};
 
 /// s_x · (s_w · acc) + addend: the product with s_x and the sum rounded once.
 #[inline(always)]
@@ -20,12 +21,21 @@ pub unsafe fn load_scale(scales: &Scales, i: u64) -> f32 {
     f32::from_bits(unsafe { ld_global_nc_b32(scales.ptr + 4 * i * scales.stride) })
 }
 
-/// Element `i` of the bias, +0 where there is none.
+/// Element `i` of the bias, widened, which is exact; +0 where there is none.
 ///
 /// # Safety
 /// It exists if there is a bias.
 #[inline(always)]
-pub unsafe fn load_bias(bias: DevicePtr, i: u64) -> f32 {
+pub unsafe fn load_bias(bias: &Bias, i: u64) -> f32 {
+    if bias.ptr == 0 {
+        return 0.0;
+    }
     // SAFETY: the caller's.
-    if bias == 0 { 0.0 } else { f32::from_bits(unsafe { ld_global_nc_b32(bias + 4 * i) }) }
+    unsafe {
+        match bias.dtype {
+            input_type::F32 => f32::from_bits(ld_global_nc_b32(bias.ptr + 4 * i)),
+            input_type::F16 => cvt_f32_f16(ld_global_nc_b16(bias.ptr + 2 * i)),
+            _ => f32_from_bf16(ld_global_nc_b16(bias.ptr + 2 * i)),
+        }
+    }
 }

@@ -138,7 +138,7 @@ impl Trial<'_> {
                 q_w: self.weights(&case.q_w, n, k),
                 s_x: scales(&case.s_x),
                 s_w: scales(&case.s_w),
-                bias: self.machine.vector(&case.bias),
+                bias: self.bias(&case.bias, Dtype::F32).0,
                 y: matrix(y, m, n, 0),
                 workspace: super::NO_WORKSPACE,
             },

@@ -63,7 +63,7 @@ fn bias(kind: BiasKind, n: usize, seed: u64) -> Option<Vec<f32>> {
 }
 
 /// An output type and how the oracle makes it.
-trait Out: OutputElement {
+pub(crate) trait Out: OutputElement {
     fn dequant(acc: &[i32], m: usize, n: usize, by: &oracle::Dequant<'_>) -> Vec<Self>;
 }
 

@@ -125,7 +125,7 @@ fn operands_that_do_not_fit_are_named() {
     assert!(refused(product(&w, wrong, Choice::Auto)).contains("y: must be [2, 4]"));
     let message = refused(product(&w, right, Choice::Named("t1x1")));
     assert!(message.contains("t1x1") && message.contains("t128x128"), "{message}");
-    let short = outerscale::Bias::upload(gpu(), &[1.0; 3]).unwrap();
+    let short = outerscale::Bias::upload(gpu(), &[1f32; 3]).unwrap();
     let mut y = Output::<f32>::new(gpu(), right).unwrap();
     let message =
         refused(ops::gemm(gpu(), Product { x: &x, w: &w, bias: Some(&short) }, &mut y, &mut workspace(), Choice::Auto));

@@ -7,6 +7,7 @@
 
 mod asym;
 mod calibration;
+mod epilogue;
 mod gemm;
 mod goldens;
 mod gpu;

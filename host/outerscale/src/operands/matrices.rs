@@ -1,7 +1,8 @@
 //! Floating-point operands: what goes in and what comes out.
 
 use crate::{
-    DeviceVector, Element, Float, Gpu, Layout, OutputElement, Result,
+    DeviceVector, Dtype, Element, Float, Gpu, Layout, OutputElement, Result,
+    element::as_bytes,
     memory::{DeviceMatrix, DeviceMemory},
 };
 use contract::grid;
@@ -110,16 +111,40 @@ impl<T: OutputElement> Output<T> {
     }
 }
 
-/// Bias f32 `[N]` in device memory.
-pub struct Bias(pub(crate) DeviceVector<f32>);
+/// Bias `[N]` in device memory, f32, f16 or bf16: the product widens it, which is exact.
+pub struct Bias {
+    pub(crate) memory: Arc<DeviceMemory>,
+    len: u64,
+    dtype: Dtype,
+}
 
 impl Bias {
     /// Copies the bias to the device. NaN and Inf are data.
     ///
     /// # Errors
     /// A CUDA error.
-    pub fn upload(gpu: &Gpu, bias: &[f32]) -> Result<Self> {
-        DeviceVector::upload(gpu, bias).map(Bias)
+    pub fn upload<T: Float>(gpu: &Gpu, bias: &[T]) -> Result<Self> {
+        let memory = Arc::new(DeviceMemory::from_bytes(gpu, as_bytes(bias))?);
+        Ok(Bias { memory, len: bias.len() as u64, dtype: T::DTYPE })
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The type of its elements.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    pub(crate) fn as_arg(&self) -> contract::args::Bias {
+        contract::args::Bias { ptr: self.memory.ptr(), dtype: self.dtype.input_type(), reserved: 0 }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     QuantizedWeights, Result, TokenScale, WeightScale, Workspace, gpu::LaunchRequest, memory::DeviceMemory,
     operands::CodeMatrix, ptx::Module,
 };
-use contract::args::GemmArgs;
+use contract::args::{self, GemmArgs};
 use contract::gemm_tile::{GemmTile, T16X64, T64X64, T128X128};
 use contract::grid;
 use std::sync::Arc;
@@ -108,8 +108,8 @@ impl Operands<'_> {
         if n == 0 {
             return refuse("w", "N must be at least 1, got 0".to_owned());
         }
-        if let Some(bias) = self.bias.filter(|bias| bias.0.len() != n) {
-            return refuse("bias", format!("its length must be N = {n}, got {}", bias.0.len()));
+        if let Some(bias) = self.bias.filter(|bias| bias.len() != n) {
+            return refuse("bias", format!("its length must be N = {n}, got {}", bias.len()));
         }
         if (y.rows(), y.cols()) != (m, n) {
             return refuse("y", format!("must be [{m}, {n}], got [{}, {}]", y.rows(), y.cols()));
@@ -124,7 +124,7 @@ impl Operands<'_> {
             q_w: self.w.0.as_arg(),
             s_x: self.x.2,
             s_w: self.w.2,
-            bias: self.bias.map_or(0, |bias| bias.0.memory.ptr()),
+            bias: self.bias.map_or(args::Bias::NONE, Bias::as_arg),
             y: y.0.as_arg(),
             workspace: self.workspace.as_arg(),
         }
@@ -139,7 +139,7 @@ impl Operands<'_> {
     /// All memory that the kernels read, and the workspace.
     pub(super) fn memory(&self) -> impl Iterator<Item = &Arc<DeviceMemory>> {
         let always = [&self.x.0.memory, &self.w.0.memory, &self.x.1.memory, &self.w.1.memory];
-        always.into_iter().chain(self.bias.map(|bias| &bias.0.memory)).chain(self.workspace.memory())
+        always.into_iter().chain(self.bias.map(|bias| &bias.memory)).chain(self.workspace.memory())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     Bias, Dtype, Error, Gpu, HalfWeights, Launch, OutlierTokens, Output, OutputElement, QuantizedWeights, Result,
     WeightScale, Workspace, gpu::LaunchRequest,
 };
-use contract::args::{GemmOutliersArgs, input_type};
+use contract::args::GemmOutliersArgs;
 
 pub(crate) const GEMM_OUTLIERS: Table = Table {
     op: "gemm_outliers",
@@ -78,11 +78,7 @@ pub fn gemm_outliers<T: OutputElement, W: WeightScale>(
         count: x.columns.count.ptr(),
         w: half_w.map_or(0, |half_w| half_w.values.memory.ptr()),
         w_stride: half_w.map_or(0, HalfWeights::stride),
-        x_type: match x.x.dtype {
-            Dtype::F32 => input_type::F32,
-            Dtype::F16 => input_type::F16,
-            _ => input_type::BF16,
-        },
+        x_type: x.x.dtype.input_type(),
         reserved: 0,
     };
     let request = LaunchRequest::new(&GEMM_OUTLIERS, problem, T::DTYPE, choice)

@@ -3,8 +3,8 @@
 use super::check::{Check, Results};
 use super::data::{LAYOUTS, Pattern, Random, layout, matrix};
 use crate::{
-    Bias, Dtype, Launch, Layout, Output, OutputElement, PackedCodes, PackedWeights, PerChannel, PerTensor, PerToken,
-    QuantizedTokens, QuantizedWeights, Result, Scales, TokenScale, Weights, Workspace,
+    Bias, Dtype, Float, Gpu, Launch, Layout, Output, OutputElement, PackedCodes, PackedWeights, PerChannel, PerTensor,
+    PerToken, QuantizedTokens, QuantizedWeights, Result, Scales, TokenScale, Weights, Workspace,
     operands::CodeMatrix,
     ops::{self, Choice, Product},
 };
@@ -95,25 +95,46 @@ fn given_codes<T: OutputElement>(
     for special in [f32::NAN, f32::INFINITY, -0.0, f32::MAX] {
         bias[random.below(n) as usize] = special;
     }
-    // Every other case without a bias, and with one scale for all tokens.
-    let bias = (way % 2 == 0).then_some(bias.as_slice());
+    // Without a bias, and one of each type; one scale for all tokens or one each.
     let gpu = check.gpu;
+    let (bias, on_gpu) = bias_of_type(gpu, bias, way)?;
     let x = PackedCodes(CodeMatrix::upload(gpu, &q_x, m, k, 128)?);
     let w = PackedWeights::upload(gpu, &q_w, n, k, 128)?;
     let w = QuantizedWeights::from_packed(w, Scales::<PerChannel>::upload(gpu, &s_w)?)?;
     let acc = oracle::gemm_i32(&q_x, &q_w, m as usize, n as usize, k as usize).expect("K is within its limit");
-    let case = format!("{data:?} codes, bias {}", bias.is_some());
+    let case = format!("{data:?} codes, bias {}", bias_name(&on_gpu));
+    let (bias, on_gpu) = (bias.as_deref(), on_gpu.as_ref());
     if way.is_multiple_of(3) {
         let s_x = [scale(random)];
         let x = QuantizedTokens::from_packed(x, Scales::<PerTensor>::upload(gpu, &s_x)?)?;
         let want = dequant(&acc, m as usize, n as usize, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias });
-        compare_gemm(check, (&x, &w, bias), layout(way % LAYOUTS, m, n), &want, &case)
+        compare_gemm(check, (&x, &w, on_gpu), layout(way % LAYOUTS, m, n), &want, &case)
     } else {
         let s_x: Vec<f32> = (0..m).map(|_| scale(random)).collect();
         let x = QuantizedTokens::from_packed(x, Scales::<PerToken>::upload(gpu, &s_x)?)?;
         let want = dequant(&acc, m as usize, n as usize, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias });
-        compare_gemm(check, (&x, &w, bias), layout(way % LAYOUTS, m, n), &want, &case)
+        compare_gemm(check, (&x, &w, on_gpu), layout(way % LAYOUTS, m, n), &want, &case)
     }
+}
+
+/// No bias, or one of f32, f16 or bf16, by the case's number: on the device, and what it is in f32.
+pub(super) fn bias_of_type(gpu: &Gpu, bias: Vec<f32>, way: u64) -> Result<(Option<Vec<f32>>, Option<Bias>)> {
+    fn rounded<T: Float>(gpu: &Gpu, bias: &[f32]) -> Result<(Option<Vec<f32>>, Option<Bias>)> {
+        let bias: Vec<T> = bias.iter().map(|v| T::narrow(*v)).collect();
+        let widened = bias.iter().map(|v| v.widen()).collect();
+        Ok((Some(widened), Some(Bias::upload(gpu, &bias)?)))
+    }
+    match way % 4 {
+        0 => Ok((None, None)),
+        1 => rounded::<f32>(gpu, &bias),
+        2 => rounded::<f16>(gpu, &bias),
+        _ => rounded::<bf16>(gpu, &bias),
+    }
+}
+
+/// What cases call a bias.
+pub(super) fn bias_name(bias: &Option<Bias>) -> &'static str {
+    bias.as_ref().map_or("none", |bias| bias.dtype().name())
 }
 
 /// Codes and scales as our own quantizer gives them for NaN, Inf, zeros and the smallest and largest numbers: no
@@ -172,16 +193,15 @@ pub(super) fn compare<T: OutputElement>(
 /// Runs [`ops::gemm`] into y.
 fn compare_gemm<T: OutputElement, S: TokenScale>(
     check: &mut Check<'_>,
-    (x, w, bias): (&QuantizedTokens<S>, &QuantizedWeights<PerChannel>, Option<&[f32]>),
+    (x, w, bias): (&QuantizedTokens<S>, &QuantizedWeights<PerChannel>, Option<&Bias>),
     at: Layout,
     want: &[T],
     case: &str,
 ) -> Result<()> {
     let gpu = check.gpu;
-    let bias = bias.map(|bias| Bias::upload(gpu, bias)).transpose()?;
     compare(check, (at, x.cols()), want, case, |y, choice| {
         let mut workspace = Workspace::new(gpu, ops::workspace_bytes(gpu, x.rows(), w.rows(), x.cols()))?;
-        ops::gemm(gpu, Product { x, w, bias: bias.as_ref() }, y, &mut workspace, choice)
+        ops::gemm(gpu, Product { x, w, bias }, y, &mut workspace, choice)
     })
 }
 

@@ -2,10 +2,10 @@
 
 use super::check::Check;
 use super::data::{LAYOUTS, Random, layout};
-use super::product::{Codes, Dequant, SHAPES, codes, compare};
+use super::product::{Codes, Dequant, SHAPES, bias_name, bias_of_type, codes, compare};
 use crate::{
-    AsymmetricTokens, Bias, Dtype, OutputElement, PackedCodes, PackedWeights, PerChannel, PerToken, QuantizedWeights,
-    Result, Scales, Workspace, ZeroPoints,
+    AsymmetricTokens, Dtype, OutputElement, PackedCodes, PackedWeights, PerChannel, PerToken, QuantizedWeights, Result,
+    Scales, Workspace, ZeroPoints,
     operands::CodeMatrix,
     ops::{self, AsymmetricProduct, Choice},
 };
@@ -51,7 +51,7 @@ fn case<T: OutputElement>(
     let scale = |random: &mut Random| (1.25 + 0.75 * random.unit()) * 2f32.powi(random.below(24) as i32 - 20);
     let s_x: Vec<f32> = (0..m).map(|_| scale(random)).collect();
     let s_w: Vec<f32> = (0..n).map(|_| scale(random)).collect();
-    let bias: Option<Vec<f32>> = way.is_multiple_of(2).then(|| (0..n).map(|_| 100.0 * random.unit()).collect());
+    let (bias, device_bias) = bias_of_type(gpu, (0..n).map(|_| 100.0 * random.unit()).collect(), way)?;
 
     let (rows, cols, inner) = (m as usize, n as usize, k as usize);
     let w_sums = oracle::row_sums(&q_w, cols, inner);
@@ -68,8 +68,7 @@ fn case<T: OutputElement>(
     let w = PackedWeights::upload(gpu, &q_w, n, k, 128)?;
     let w = QuantizedWeights::from_packed(w, Scales::<PerChannel>::upload(gpu, &s_w)?)?;
     let (w_sums, _) = ops::row_sums(gpu, &w, Choice::Auto)?;
-    let device_bias = bias.as_ref().map(|bias| Bias::upload(gpu, bias)).transpose()?;
-    let what = format!("{data:?} codes, bias {}", bias.is_some());
+    let what = format!("{data:?} codes, bias {}", bias_name(&device_bias));
     compare(check, (layout(way % LAYOUTS, m, n), k), &want, &what, |y, choice| {
         let product = AsymmetricProduct { x: &x, w: &w, w_sums: &w_sums, bias: device_bias.as_ref() };
         ops::gemm_asym(gpu, product, y, &mut Workspace::none(), choice)

@@ -3,10 +3,10 @@
 use super::check::Check;
 use super::data::{LAYOUTS, Pattern, Random, layout, matrix};
 use super::outliers::some_columns;
-use super::product::{Codes, SHAPES, codes, compare};
+use super::product::{Codes, SHAPES, bias_name, bias_of_type, codes, compare};
 use crate::{
-    Activations, Bias, Dtype, Float, HalfWeights, OutlierColumns, OutlierTokens, OutputElement, PackedCodes,
-    PackedWeights, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Result, Scales, Workspace,
+    Activations, Dtype, Float, HalfWeights, OutlierColumns, OutlierTokens, OutputElement, PackedCodes, PackedWeights,
+    PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Result, Scales, Workspace,
     operands::CodeMatrix,
     ops::{self, OutlierProduct},
 };
@@ -62,7 +62,7 @@ fn case<T: OutputElement, X: Float>(check: &mut Check<'_>, case: Case, narrow: f
     let scale = |random: &mut Random| (1.25 + 0.75 * random.unit()) * 2f32.powi(random.below(24) as i32 - 20);
     let s_x: Vec<f32> = (0..m).map(|_| scale(&mut random)).collect();
     let s_w: Vec<f32> = (0..n).map(|_| scale(&mut random)).collect();
-    let bias: Option<Vec<f32>> = (way % 3 != 0).then(|| (0..n).map(|_| 100.0 * random.unit()).collect());
+    let (bias, device_bias) = bias_of_type(gpu, (0..n).map(|_| 100.0 * random.unit()).collect(), way)?;
 
     let acc = oracle::gemm_i32(&q_x, &q_w, rows, cols, inner).expect("K is within its limit");
     let part = oracle::OutlierPart {
@@ -80,11 +80,10 @@ fn case<T: OutputElement, X: Float>(check: &mut Check<'_>, case: Case, narrow: f
     let q_w = PackedWeights::upload(gpu, &q_w, n, k, 128)?;
     let q_w = QuantizedWeights::from_packed(q_w, Scales::<PerChannel>::upload(gpu, &s_w)?)?;
     let half_w = if half { Some(HalfWeights::upload(gpu, &w, n, k)?) } else { None };
-    let bias = bias.map(|bias| Bias::upload(gpu, &bias)).transpose()?;
-    let what =
-        format!("{} outlier columns of {} x, f16 weights {half}, bias {}", columns.len(), X::DTYPE, bias.is_some());
+    let bias = bias_name(&device_bias);
+    let what = format!("{} outlier columns of {} x, f16 weights {half}, bias {bias}", columns.len(), X::DTYPE);
     compare(check, (layout(way % LAYOUTS, m, n), k), &want, &what, |y, choice| {
-        let product = OutlierProduct { x: &tokens, w: &q_w, half_w: half_w.as_ref(), bias: bias.as_ref() };
+        let product = OutlierProduct { x: &tokens, w: &q_w, half_w: half_w.as_ref(), bias: device_bias.as_ref() };
         ops::gemm_outliers(gpu, product, y, &mut Workspace::none(), choice)
     })
 }

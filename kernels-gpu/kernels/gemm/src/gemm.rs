@@ -8,7 +8,7 @@
 //!
 //! - q_x `[M, K]`: int8, rows `row_bytes` apart, readable and of any content from K on, from a 16-byte boundary on.
 //! - q_w `[N, K]`: int8, laid out as `contract::packed` says, zero from N and K on.
-//! - s_x f32 `[M]` or `[1]`, s_w f32 `[N]` or `[1]`, bias f32 `[N]` or none: not read for i32.
+//! - s_x f32 `[M]` or `[1]`, s_w f32 `[N]` or `[1]`, bias `[N]`, f32, f16 or bf16, or none: not read for i32.
 //! - y `[M, N]`: any row stride, aligned to one element; four elements a store where address and stride allow.
 //!
 //! A block computes one tile of y at a time and walks on in steps of the grid, so any grid is right. Along K it goes
@@ -44,7 +44,7 @@ impl Column {
     #[inline(always)]
     pub(crate) unsafe fn load(args: &GemmArgs, col: u64) -> Self {
         // SAFETY: every column of y has a scale and, where there is a bias, an element of it.
-        unsafe { Self { s_w: load_scale(&args.s_w, col), bias: load_bias(args.bias, col) } }
+        unsafe { Self { s_w: load_scale(&args.s_w, col), bias: load_bias(&args.bias, col) } }
     }
 }
 
