@@ -55,3 +55,15 @@ fn atomics_touch_a_copy_in_flight_too() {
     let fault = Rig::new(".shared .align 4 .u32 cell;", body, 8).fault(1, 1);
     assert_eq!(fault.kind, FaultKind::CopyInFlight, "{fault}");
 }
+
+#[test]
+fn a_loop_back_keeps_its_registers_where_the_fall_through_lies_elsewhere() {
+    // The inner loop's head is laid out before its end, so that a jump follows the branch to the outer loop: %r2, which only
+    // the outer head reads, must not share its slot with what the inner loop writes.
+    let body = "mov.u32 %r1, 0;\nmov.u32 %r2, 5;\nmov.u32 %r3, 0;\n\
+        OUTER:\nsetp.ge.u32 %p1, %r1, 15;\n@%p1 bra END;\nadd.u32 %r1, %r1, %r2;\nmov.u32 %r4, 0;\nbra.uni INNER;\n\
+        STEP:\nadd.u32 %r4, %r4, 1;\nsetp.eq.u32 %p2, %r4, 2;\n@%p2 bra OUTER;\n\
+        INNER:\nmul.lo.u32 %r5, %r4, 10;\nadd.u32 %r6, %r5, 1;\nadd.u32 %r3, %r3, %r6;\nbra.uni STEP;\n\
+        END:\nst.global.v2.u32 [%l0], {%r1, %r3};";
+    assert_eq!(Rig::new("", body, 8).result(1, 1), [15, 36]);
+}
