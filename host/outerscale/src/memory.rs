@@ -5,7 +5,7 @@ use crate::{
     element::{as_bytes, as_bytes_mut},
     gpu,
 };
-use cust::memory::{CopyDestination, DeviceBuffer};
+use cust::memory::{AsyncCopyDestination, CopyDestination, DeviceBuffer};
 use std::{borrow::Cow, marker::PhantomData, sync::Arc};
 
 /// What the host puts between the rows of a matrix: NaN in every element type, so that a kernel which
@@ -76,6 +76,35 @@ impl DeviceMemory {
         Ok(())
     }
 
+    /// Copies all of `from`, which has as many bytes, once the stream gets there.
+    pub(crate) fn copy_in_stream(&mut self, from: &DeviceMemory) -> Result<()> {
+        self.gpu.make_current()?;
+        let (Some(to), Some(source)) = (self.buffer.as_mut(), from.buffer.as_ref()) else { return Ok(()) };
+        if to.len() != source.len() {
+            let rule = format!("a copy needs {} bytes, got {}", source.len(), to.len());
+            return Err(Error::argument("copy", "to", rule));
+        }
+        // SAFETY: freeing either waits for the device, and the stream orders the copy with all that uses them.
+        unsafe { to.async_copy_from(source, self.gpu.stream()) }
+            .map_err(|e| self.gpu.cuda_error("cuMemcpyDtoDAsync", String::new(), e))
+    }
+
+    /// `count` elements from element `first` on, after what was launched before has ended.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(crate) fn download_part<T: Element>(&self, first: u64, count: u64) -> Result<Vec<T>> {
+        self.gpu.synchronize()?;
+        let mut host = vec![T::ZERO; count as usize];
+        if let Some(buffer) = self.buffer.as_ref().filter(|_| count > 0) {
+            let bytes = as_bytes_mut(&mut host);
+            let start = first as usize * size_of::<T>();
+            let part = buffer.index(start..start + bytes.len());
+            part.copy_to(bytes).map_err(|e| self.gpu.cuda_error("cuMemcpyDtoH", String::new(), e))?;
+        }
+        Ok(host)
+    }
+
     /// Its size.
     pub(crate) fn bytes(&self) -> u64 {
         self.buffer.as_ref().map_or(0, |b| b.len() as u64)
@@ -86,14 +115,7 @@ impl DeviceMemory {
     /// # Panics
     /// If there are not as many.
     pub(crate) fn download<T: Element>(&self, count: u64) -> Result<Vec<T>> {
-        self.gpu.synchronize()?;
-        let mut host = vec![T::ZERO; count as usize];
-        if let Some(buffer) = self.buffer.as_ref().filter(|_| count > 0) {
-            let bytes = as_bytes_mut(&mut host);
-            let part = buffer.index(..bytes.len());
-            part.copy_to(bytes).map_err(|e| self.gpu.cuda_error("cuMemcpyDtoH", String::new(), e))?;
-        }
-        Ok(host)
+        self.download_part(0, count)
     }
 }
 
@@ -173,6 +195,15 @@ impl<T: Element> DeviceMatrix<T> {
     /// The elements and the gaps between them, from the start of the memory.
     pub(crate) fn download_span(&self) -> Result<Vec<T>> {
         self.memory.download(self.layout.span())
+    }
+
+    /// The elements of one row.
+    pub(crate) fn download_row(&self, row: u64) -> Result<Vec<T>> {
+        if row >= self.layout.rows {
+            let rule = format!("there are {} rows, no row {row}", self.layout.rows);
+            return Err(Error::argument("download_row", "row", rule));
+        }
+        self.memory.download_part(self.layout.offset + row * self.layout.row_stride, self.layout.cols)
     }
 
     /// As a kernel takes it.

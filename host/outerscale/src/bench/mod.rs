@@ -1,14 +1,21 @@
 //! Times of kernels: checked first, operands rotated past the L2 cache, median and spread.
 
+mod codes;
 mod ready;
+mod session;
+mod timing;
 
-use crate::{Gpu, Launch, Result, gpu::Driver, registry::Op};
-use cust::event::{Event, EventFlags};
+pub use codes::Data;
+pub use session::{Job, OutputWord, Prepared, Session, Work};
+pub use timing::Times;
+
+use crate::{Gpu, Result, gpu::Driver, registry::Op};
 use ready::{Check, ready};
-use std::time::Instant;
+use serde::Deserialize;
+use timing::{Call, time};
 
-/// The product that is benched: x [tokens, K] and w [N, K], both f16; the quantizers take its x.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The product that is benched: x [tokens, K] and w [N, K]; the quantizers take its x.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Shape {
     /// Tokens.
     pub m: u64,
@@ -23,91 +30,78 @@ pub struct Shape {
 pub struct Measured {
     /// The bench, named as its op.
     pub bench: &'static str,
-    /// The kernel's entry.
+    /// The kernel's entry; of a layer, one after the other.
     pub entry: String,
     /// The shape.
     pub shape: Shape,
     /// Whether the results that were timed equal the oracle's.
     pub equal: bool,
-    /// Seconds of each launch: GPU time by events, or wall time of the simulation.
-    pub seconds: Vec<f64>,
+    /// Its times.
+    pub times: Times,
     /// Bytes that must move to and from memory at least.
     pub bytes: u64,
     /// Multiplications and additions; 0 for the quantizers, which memory bounds.
     pub operations: u64,
 }
 
-impl Measured {
-    /// Quantile `q` (0 to 1) of the seconds.
-    pub fn quantile(&self, q: f64) -> f64 {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(((sorted.len().max(1) - 1) as f64 * q).round() as usize).copied().unwrap_or(f64::NAN)
-    }
-}
+/// Seconds that a measurement takes, about.
+const SECONDS: f64 = 0.2;
 
-/// Launches that are timed.
-const SAMPLES: usize = 50;
 /// Times the preferred variant of an op for a shape, its results checked first.
 ///
 /// # Errors
 /// A CUDA error; shapes as the op says.
 pub fn bench(gpu: &Gpu, op: &'static Op, shape: Shape) -> Result<Measured> {
-    let bytes = least_bytes(op.name, shape);
+    let bytes = op_bytes(op.name, shape);
     let first = ready(gpu, op.name, shape, Check::Yes)?;
-    // Reused operands would be read from L2: as many sets as exceed it twice.
-    let sets = match gpu.driver() {
-        Driver::Cuda => (2 * gpu.limits().l2_bytes / bytes.max(1) + 2).min(64),
-        Driver::Sim => 1,
-    };
     let mut launches = vec![first.launch.clone()];
-    for _ in 1..sets {
+    for _ in 1..past_l2(gpu, bytes) {
         launches.push(ready(gpu, op.name, shape, Check::No)?.launch);
     }
     gpu.synchronize()?;
-    let seconds = match gpu.driver() {
-        Driver::Cuda => by_events(gpu, &launches)?,
-        Driver::Sim => by_wall_clock(gpu, &launches)?,
-    };
-    let operations = if op.name.starts_with("gemm") { 2 * shape.m * shape.n * shape.k } else { 0 };
-    Ok(Measured { bench: op.bench, entry: first.launch.entry, shape, equal: first.equal, seconds, bytes, operations })
+    let mut calls: Vec<Call> = launches.into_iter().map(|launch| Box::new(move || launch.again()) as Call).collect();
+    let times = time(gpu, &mut calls, SECONDS)?;
+    let operations = if op.name.starts_with("gemm") { product_operations(shape) } else { 0 };
+    Ok(Measured { bench: op.bench, entry: first.launch.entry, shape, equal: first.equal, times, bytes, operations })
 }
 
-fn by_events(gpu: &Gpu, launches: &[Launch]) -> Result<Vec<f64>> {
-    let call = |name: &'static str| move |e: cust::error::CudaError| gpu.cuda_error(name, String::new(), e);
-    let event = || Event::new(EventFlags::DEFAULT).map_err(call("cuEventCreate"));
-    // Once through all sets: clocks rise, code and translations are cached.
-    for launch in launches {
-        launch.again()?;
+/// How many sets of operands a measurement needs: reused ones would be read from L2, so as many as exceed it twice.
+fn past_l2(gpu: &Gpu, bytes: u64) -> u64 {
+    match gpu.driver() {
+        Driver::Cuda => (2 + 2 * gpu.limits().l2_bytes / bytes.max(1)).min(64),
+        Driver::Sim => 1,
     }
-    let mut pairs = Vec::with_capacity(SAMPLES);
-    for index in 0..SAMPLES {
-        let (start, end) = (event()?, event()?);
-        start.record(gpu.stream()).map_err(call("cuEventRecord"))?;
-        launches[index % launches.len()].again()?;
-        end.record(gpu.stream()).map_err(call("cuEventRecord"))?;
-        pairs.push((start, end));
-    }
-    gpu.synchronize()?;
-    let seconds = |(start, end): &(Event, Event)| {
-        end.elapsed_time_f32(start).map(|ms| f64::from(ms) / 1e3).map_err(call("cuEventElapsedTime"))
-    };
-    pairs.iter().map(seconds).collect()
 }
 
-fn by_wall_clock(gpu: &Gpu, launches: &[Launch]) -> Result<Vec<f64>> {
-    let mut seconds = Vec::new();
-    for launch in launches.iter().cycle().take(3) {
-        let start = Instant::now();
-        launch.again()?;
-        gpu.synchronize()?;
-        seconds.push(start.elapsed().as_secs_f64());
+fn product_operations(Shape { m, n, k }: Shape) -> u64 {
+    2 * m * n * k
+}
+
+/// Multiplications and additions of a job.
+fn operations(job: Job) -> u64 {
+    match job.work {
+        Work::Gemm | Work::Layer => product_operations(job.shape),
+        Work::QuantizeToken | Work::Copy => 0,
     }
-    Ok(seconds)
+}
+
+/// Bytes that a job must read and write at least; scales are left out, they are few.
+fn least_bytes(job: Job) -> u64 {
+    let Shape { m, n, k } = job.shape;
+    let output = match job.output {
+        OutputWord::Bf16 => 2,
+        OutputWord::I32 => 4,
+    };
+    match job.work {
+        Work::Gemm => m * k + n * k + output * m * n,
+        Work::Layer => 2 * m * k + n * k + output * m * n,
+        Work::QuantizeToken => 3 * m * k,
+        Work::Copy => 2 * m,
+    }
 }
 
 /// Bytes that an op must read and write at least; scales are left out, they are few.
-fn least_bytes(op: &str, Shape { m, n, k }: Shape) -> u64 {
+fn op_bytes(op: &str, Shape { m, n, k }: Shape) -> u64 {
     match op {
         "outlier_columns" | "row_absmax" | "tensor_absmax" => 2 * m * k,
         // The maxima that `tensor_absmax` left, and the state.
@@ -126,17 +120,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_of_the_sorted_times() {
-        let shape = Shape { m: 1, n: 1, k: 1 };
-        let seconds = vec![3.0, 1.0, 2.0];
-        let measured =
-            Measured { bench: "gemm", entry: String::new(), shape, equal: true, seconds, bytes: 0, operations: 0 };
-        assert_eq!((measured.quantile(0.0), measured.quantile(0.5), measured.quantile(1.0)), (1.0, 2.0, 3.0));
-    }
-
-    #[test]
     fn least_bytes_of_the_product() {
-        assert_eq!(least_bytes("gemm", Shape { m: 2, n: 3, k: 5 }), 10 + 15 + 12);
-        assert_eq!(least_bytes("quantize_token", Shape { m: 2, n: 3, k: 5 }), 30);
+        assert_eq!(op_bytes("gemm", Shape { m: 2, n: 3, k: 5 }), 10 + 15 + 12);
+        assert_eq!(op_bytes("quantize_token", Shape { m: 2, n: 3, k: 5 }), 30);
+        let (shape, data) = (Shape { m: 2, n: 3, k: 5 }, Data::Normal);
+        let of = |work, output| least_bytes(Job { work, shape, data, output, seconds: 0.0 });
+        // As bench/tests/test_report.py has them.
+        assert_eq!((of(Work::Gemm, OutputWord::Bf16), of(Work::Gemm, OutputWord::I32)), (37, 49));
+        assert_eq!((of(Work::Layer, OutputWord::Bf16), of(Work::QuantizeToken, OutputWord::Bf16)), (47, 30));
     }
 }

@@ -6,12 +6,14 @@ use super::{
 };
 use clap::Args;
 use outerscale::{
-    Error, Result,
-    bench::{Measured, Shape, bench},
-    gpu::Driver,
+    Error, Gpu, Result,
+    bench::{Job, Measured, Session, Shape, bench},
+    gpu::{Driver, Loaded},
     registry::OPS,
 };
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::io::{BufRead, Write};
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -21,8 +23,23 @@ pub(crate) struct Flags {
     /// M,N,K of the product [default: 4096,4096,4096 and 16,4096,4096 on a GPU, 256,256,512 on the simulator].
     #[arg(long, value_name = "M,N,K", value_parser = shape)]
     shape: Option<Shape>,
+    /// Answer jobs from standard input, one JSON object a line, as bench/measure.py sends them.
+    #[arg(long, conflicts_with_all = ["only", "shape", "json"])]
+    serve: bool,
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+/// What is asked of `--serve`.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Request {
+    /// Make the operands of a job.
+    Prepare(Job),
+    /// Time the job that was made ready; the name is the asker's, and comes back.
+    Time(String),
+    /// What was loaded so far, and what the driver's JIT made of it: `{"kernels": null}`.
+    Kernels(()),
 }
 
 /// `M,N,K`, each at least 1.
@@ -36,6 +53,9 @@ fn shape(word: &str) -> std::result::Result<Shape, String> {
 
 pub(crate) fn run(flags: &Flags) -> Result<Done> {
     let gpu = flags.common.open()?;
+    if flags.serve {
+        return serve(&gpu);
+    }
     let simulated = gpu.driver() == Driver::Sim;
     let shapes = match (flags.shape, simulated) {
         (Some(shape), _) => vec![shape],
@@ -69,14 +89,73 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     );
     let right = all.iter().all(|measured| measured.equal);
     let benches: Vec<_> = all.iter().map(to_json).collect();
-    let json = json!({"place": place_json(&gpu), "time": what, "simulated": simulated, "benches": benches});
+    let loaded = loaded_json(&gpu.loaded()?);
+    let json =
+        json!({"place": place_json(&gpu), "time": what, "simulated": simulated, "benches": benches, "loaded": loaded});
     Ok(Done { output: Output { text, json }, right })
+}
+
+/// Answers each line of standard input with a line, the place first. An error is the last answer: after one of CUDA's
+/// own nothing runs any more.
+fn serve(gpu: &Gpu) -> Result<Done> {
+    let say = |answer: &Value| {
+        let mut out = std::io::stdout().lock();
+        let said = writeln!(out, "{answer}").and_then(|()| out.flush());
+        said.map_err(|e| Error::Backend(format!("stdout cannot be written: {e}")))
+    };
+    let mut session = Session::new(gpu);
+    say(&json!({"place": place_json(gpu)}))?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|e| Error::Backend(format!("stdin cannot be read: {e}")))?;
+        let answer = answer(gpu, &mut session, &line).inspect_err(|error| {
+            // The reader may be gone too; the status tells as well.
+            let _ = say(&json!({"error": error.to_string()}));
+        })?;
+        say(&answer)?;
+    }
+    Ok(Done { output: Output { text: String::new(), json: Value::Null }, right: true })
+}
+
+fn answer(gpu: &Gpu, session: &mut Session, line: &str) -> Result<Value> {
+    let request = serde_json::from_str(line);
+    let request = request.map_err(|e| Error::Backend(format!("{line:?} is no request of --serve: {e}")))?;
+    Ok(match request {
+        Request::Prepare(job) => {
+            let prepared = session.prepare(job)?;
+            json!({
+                "x_codes": prepared.sums[0], "w_codes": prepared.sums[1], "operand_sets": prepared.sets,
+                "kernels": prepared.kernels,
+            })
+        }
+        Request::Time(who) => {
+            let Measured { entry, times, .. } = session.time()?;
+            let us = |q| json_number(1e6 * times.quantile(q));
+            json!({
+                "who": who, "kernel": entry, "median_us": us(0.5), "p10_us": us(0.1), "p90_us": us(0.9),
+                "samples": times.seconds.len(), "calls_a_sample": times.calls, "timed_seconds": times.total,
+            })
+        }
+        Request::Kernels(()) => loaded_json(&gpu.loaded()?),
+    })
+}
+
+/// What the driver's JIT made of the kernels.
+fn loaded_json(loaded: &Loaded) -> Value {
+    let kernels = loaded.kernels.iter().map(|k| {
+        json!({
+            "kernel": k.entry, "registers": k.registers, "local_bytes": k.local_bytes,
+            "static_shared_bytes": k.static_shared_bytes, "constant_bytes": k.constant_bytes,
+            "binary_version": k.binary_version, "ptx_version": k.ptx_version, "max_threads": k.max_threads,
+        })
+    });
+    let modules = loaded.modules.iter().map(|m| json!({"module": m.module, "seconds": json_number(m.seconds)}));
+    json!({"modules": modules.collect::<Vec<_>>(), "kernels": kernels.collect::<Vec<_>>()})
 }
 
 fn row(measured: &Measured, simulated: bool) -> Vec<String> {
     let Shape { m, n, k } = measured.shape;
     let ms = |seconds: f64| format!("{:.4} ms", 1e3 * seconds);
-    let median = measured.quantile(0.5);
+    let median = measured.times.quantile(0.5);
     // A rate of the simulation would be mistaken for one of a GPU.
     let rate = match (simulated, measured.operations) {
         (true, _) => String::new(),
@@ -89,7 +168,7 @@ fn row(measured: &Measured, simulated: bool) -> Vec<String> {
         format!("{m}, {n}, {k}"),
         if measured.equal { "equal" } else { "DIFFERS" }.to_owned(),
         ms(median),
-        format!("{} to {}", ms(measured.quantile(0.1)), ms(measured.quantile(0.9))),
+        format!("{} to {}", ms(measured.times.quantile(0.1)), ms(measured.times.quantile(0.9))),
         rate,
     ]
 }
@@ -100,10 +179,11 @@ fn to_json(measured: &Measured) -> serde_json::Value {
         "kernel": measured.entry,
         "m": measured.shape.m, "n": measured.shape.n, "k": measured.shape.k,
         "equal": measured.equal,
-        "median_seconds": json_number(measured.quantile(0.5)),
-        "p10_seconds": json_number(measured.quantile(0.1)),
-        "p90_seconds": json_number(measured.quantile(0.9)),
-        "samples": measured.seconds.len(),
+        "median_seconds": json_number(measured.times.quantile(0.5)),
+        "p10_seconds": json_number(measured.times.quantile(0.1)),
+        "p90_seconds": json_number(measured.times.quantile(0.9)),
+        "samples": measured.times.seconds.len(),
+        "calls_a_sample": measured.times.calls,
         "bytes": measured.bytes,
         "operations": measured.operations,
     })

@@ -2,12 +2,14 @@
 
 mod backend;
 mod capture;
+mod jit;
 mod launch;
 mod module;
 mod sys;
 
 pub use backend::Backend;
 pub use capture::Graph;
+pub use jit::{Loaded, LoadedKernel, LoadedModule};
 pub use launch::Launch;
 pub use libcuda::Driver;
 pub use sys::DriverError;

@@ -3,7 +3,7 @@
 use super::{
     Gpu,
     capture::relaxed,
-    one_line,
+    jit, one_line,
     sys::{self, CuFunction, CuModule, check},
 };
 use crate::{
@@ -14,6 +14,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     ffi::{CString, c_void},
     sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
 /// Shared memory that a block may have without opting in.
@@ -29,7 +30,11 @@ pub(super) struct Function(pub(super) CuFunction);
 // SAFETY: a handle of the driver, which takes calls from any thread.
 unsafe impl Send for Function {}
 
-struct LoadedModule(CuModule);
+struct LoadedModule {
+    handle: CuModule,
+    /// Seconds of the load.
+    seconds: f64,
+}
 
 // SAFETY: as `Function`.
 unsafe impl Send for LoadedModule {}
@@ -58,12 +63,25 @@ impl Functions {
             return Ok(*function);
         }
         let handle = match loaded.modules.entry(module) {
-            Entry::Occupied(loaded) => loaded.get().0,
-            Entry::Vacant(vacant) => vacant.insert(LoadedModule(relaxed(|| load(gpu, self.arch, module))?)).0,
+            Entry::Occupied(loaded) => loaded.get().handle,
+            Entry::Vacant(vacant) => {
+                let start = Instant::now();
+                let handle = relaxed(|| load(gpu, self.arch, module))?;
+                vacant.insert(LoadedModule { handle, seconds: start.elapsed().as_secs_f64() }).handle
+            }
         };
         let function = relaxed(|| find(gpu, handle, entry, shared_bytes))?;
         loaded.functions.insert(entry.to_owned(), function);
         Ok(function)
+    }
+
+    /// The modules and functions that are loaded so far.
+    pub(super) fn loaded(&self) -> (Vec<jit::LoadedModule>, Vec<(String, Function)>) {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(module, loaded): (&Module, &LoadedModule)| (module.name(), loaded.seconds);
+        let modules = loaded.modules.iter().map(of).map(|(module, seconds)| jit::LoadedModule { module, seconds });
+        let functions = loaded.functions.iter().map(|(entry, function)| (entry.clone(), *function));
+        (modules.collect(), functions.collect())
     }
 }
 
@@ -72,7 +90,7 @@ impl Drop for Functions {
         let loaded = self.loaded.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (_, module) in loaded.modules.drain() {
             // SAFETY: the handle came from `load`, and its functions go with this value.
-            unsafe { sys::cuModuleUnload(module.0) };
+            unsafe { sys::cuModuleUnload(module.handle) };
         }
     }
 }

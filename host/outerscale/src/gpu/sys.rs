@@ -15,6 +15,13 @@ pub(super) type CuGraphExec = *mut c_void;
 
 pub(super) const CU_JIT_ERROR_LOG_BUFFER: c_uint = 5;
 pub(super) const CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES: c_uint = 6;
+pub(super) const CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: c_int = 0;
+pub(super) const CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: c_int = 1;
+pub(super) const CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: c_int = 2;
+pub(super) const CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: c_int = 3;
+pub(super) const CU_FUNC_ATTRIBUTE_NUM_REGS: c_int = 4;
+pub(super) const CU_FUNC_ATTRIBUTE_PTX_VERSION: c_int = 5;
+pub(super) const CU_FUNC_ATTRIBUTE_BINARY_VERSION: c_int = 6;
 pub(super) const CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: c_int = 8;
 pub(super) const CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: c_int = 97;
 pub(super) const CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR: c_int = 106;
@@ -33,6 +40,7 @@ unsafe extern "C" {
     ) -> c_uint;
     pub(super) fn cuModuleUnload(module: CuModule) -> c_uint;
     pub(super) fn cuModuleGetFunction(function: *mut CuFunction, module: CuModule, name: *const c_char) -> c_uint;
+    pub(super) fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: CuFunction) -> c_uint;
     pub(super) fn cuFuncSetAttribute(function: CuFunction, attribute: c_int, value: c_int) -> c_uint;
     pub(super) fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, device: c_int) -> c_uint;
     pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
@@ -118,6 +126,17 @@ mod tests {
         };
         assert_eq!(CU_JIT_ERROR_LOG_BUFFER, Jit::CU_JIT_ERROR_LOG_BUFFER as c_uint);
         assert_eq!(CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, Jit::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES as c_uint);
+        for (own, header) in [
+            (CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, Function::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
+            (CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, Function::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES),
+            (CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES, Function::CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES),
+            (CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, Function::CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES),
+            (CU_FUNC_ATTRIBUTE_NUM_REGS, Function::CU_FUNC_ATTRIBUTE_NUM_REGS),
+            (CU_FUNC_ATTRIBUTE_PTX_VERSION, Function::CU_FUNC_ATTRIBUTE_PTX_VERSION),
+            (CU_FUNC_ATTRIBUTE_BINARY_VERSION, Function::CU_FUNC_ATTRIBUTE_BINARY_VERSION),
+        ] {
+            assert_eq!(own, header as c_int);
+        }
         let shared = Function::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         assert_eq!(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as c_int);
         let optin = Device::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;

@@ -102,6 +102,14 @@ impl<T: OutputElement> Output<T> {
         self.0.download()
     }
 
+    /// Copies row `row` of y to the host.
+    ///
+    /// # Errors
+    /// `row` where there is none of that number; as [`Output::download`].
+    pub fn download_row(&self, row: u64) -> Result<Vec<T>> {
+        self.0.download_row(row)
+    }
+
     /// Copies y and the gaps between its rows to the host: [`Layout::span`] elements.
     ///
     /// # Errors

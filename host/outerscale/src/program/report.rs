@@ -25,7 +25,7 @@ impl Output {
         let mut out = std::io::stdout().lock();
         if json {
             writeln!(out, "{:#}", self.json)?;
-        } else {
+        } else if !self.text.is_empty() {
             writeln!(out, "{}", self.text.trim_end())?;
         }
         out.flush()

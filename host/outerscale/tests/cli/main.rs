@@ -4,6 +4,7 @@ mod bad_input;
 mod calibrate;
 mod drift;
 mod runs;
+mod serve;
 mod study;
 
 use safetensors::{Dtype, tensor::TensorView};
