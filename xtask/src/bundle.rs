@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Builds the release program, checks that it starts without a driver, and puts it together with bench's scripts.
@@ -34,6 +35,11 @@ pub(crate) fn make() -> Result<()> {
     let scripts = scripts(&root()?.join("bench"))?;
     for script in &scripts {
         fs::copy(script, part.join(script.file_name().unwrap_or_default()))?;
+    }
+    // A record names the commit; the machine that measures has no repository.
+    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).current_dir(root()?).output();
+    if let Some(commit) = described.ok().filter(|git| git.status.success()) {
+        fs::write(part.join("commit"), commit.stdout)?;
     }
     fs::rename(&part, &bundle)?;
     println!("bundle: outerscale and {} scripts in target/bundle; it needs {}", scripts.len(), libraries.join(", "));

@@ -54,7 +54,7 @@ fn jobs_are_answered_line_by_line() {
     let (output, answers) = ask(&lines);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(answers.len(), 1 + lines.len());
-    assert_eq!(answers[0]["place"]["driver"], "the simulator");
+    assert_eq!(answers[0]["place"]["driver"], "sim");
     // The codes of w do not depend on M; those of another distribution are others.
     assert_eq!(answers[1]["w_codes"], answers[3]["w_codes"]);
     assert_ne!(answers[1]["w_codes"], answers[5]["w_codes"]);
