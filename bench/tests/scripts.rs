@@ -13,7 +13,8 @@ fn folder() -> &'static Path {
 
 /// What a program of the machine's says; None, and why on stdout, where there is none.
 fn run(program: &str, arguments: &[&str]) -> Option<Output> {
-    let output = Command::new(program).args(arguments).current_dir(folder()).env("PYTHONDONTWRITEBYTECODE", "1").output();
+    let output =
+        Command::new(program).args(arguments).current_dir(folder()).env("PYTHONDONTWRITEBYTECODE", "1").output();
     output.inspect_err(|e| println!("SKIPPED: no {program} on this machine ({e})")).ok()
 }
 

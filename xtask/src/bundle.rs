@@ -37,7 +37,8 @@ pub(crate) fn make() -> Result<()> {
         fs::copy(script, part.join(script.file_name().unwrap_or_default()))?;
     }
     // A record names the commit; the machine that measures has no repository.
-    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).current_dir(root()?).output();
+    let described =
+        Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).current_dir(root()?).output();
     if let Some(commit) = described.ok().filter(|git| git.status.success()) {
         fs::write(part.join("commit"), commit.stdout)?;
     }

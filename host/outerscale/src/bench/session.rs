@@ -7,8 +7,8 @@ use super::{
     timing::{Call, time},
 };
 use crate::{
-    Activations, Error, Gpu, Launch, Layout, Output, OutputElement, PerChannel, QuantizedTokens,
-    QuantizedWeights, Result, PerToken, Weights,
+    Activations, Error, Gpu, Launch, Layout, Output, OutputElement, PerChannel, PerToken, QuantizedTokens,
+    QuantizedWeights, Result, Weights, Workspace,
     element::Element,
     memory::DeviceMemory,
     ops::{self, Choice, Product},
@@ -141,7 +141,15 @@ impl Session {
         let times = time(&self.gpu, calls, job.seconds)?;
         let entry = launches.iter().map(|launch| launch.entry.as_str()).collect::<Vec<_>>().join(" + ");
         let bytes = least_bytes(*job);
-        Ok(Measured { bench: job.work.name(), entry, shape: job.shape, equal: true, times, bytes, operations: operations(*job) })
+        Ok(Measured {
+            bench: job.work.name(),
+            entry,
+            shape: job.shape,
+            equal: true,
+            times,
+            bytes,
+            operations: operations(*job),
+        })
     }
 
     /// A copy of `bytes` bytes within the device.
@@ -173,7 +181,13 @@ impl Session {
     }
 
     /// The launches of a job on one set of operands; `check` has the codes of x where the result is to be checked.
-    fn steps<T: OutputElement + Timed>(&self, job: Job, x: &[bf16], set: usize, check: Option<&[i8]>) -> Result<Vec<Launch>> {
+    fn steps<T: OutputElement + Timed>(
+        &self,
+        job: Job,
+        x: &[bf16],
+        set: usize,
+        check: Option<&[i8]>,
+    ) -> Result<Vec<Launch>> {
         let Shape { m, n, k } = job.shape;
         let values = Activations::upload(&self.gpu, x, Layout::contiguous(m, k))?;
         let (tokens, quantized) = ops::quantize_token(&self.gpu, &values, Choice::Auto)?;
@@ -188,7 +202,8 @@ impl Session {
         };
         let mut y = Output::<T>::new(&self.gpu, Layout::contiguous(m, n))?;
         let product = Product { x: &tokens, w: &*kept.sets[set], bias: None };
-        let launch = ops::gemm(&self.gpu, product, &mut y, Choice::Auto)?;
+        let mut workspace = Workspace::new(&self.gpu, ops::workspace_bytes(&self.gpu, m, n, k))?;
+        let launch = ops::gemm(&self.gpu, product, &mut y, &mut workspace, Choice::Auto)?;
         if let Some(codes) = check {
             right(product_is_right(&tokens, (codes, &kept.codes), &y)?, job, "the product")?;
         }

@@ -44,7 +44,7 @@ pub(super) fn time(gpu: &Gpu, sets: &mut [Call], budget: f64) -> Result<Times> {
 fn plan(once: f64, sets: usize, budget: f64) -> (usize, usize) {
     let once = once.max(1e-6);
     // Every sample goes through all sets, so that all are alike.
-    let calls = ((SAMPLE_SECONDS / once).ceil() as usize).max(sets).max(1);
+    let calls = ((SAMPLE_SECONDS / once).round() as usize).max(sets).max(1);
     let samples = (budget / (once * calls as f64)) as usize;
     (calls, samples.clamp(SAMPLES.0, SAMPLES.1))
 }

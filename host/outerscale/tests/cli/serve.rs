@@ -22,7 +22,8 @@ fn ask(lines: &[String]) -> (Output, Vec<Value>) {
     stdin.write_all((lines.join("\n") + "\n").as_bytes()).expect("it reads");
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
-    let answers = String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers =
+        String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     (output, answers)
 }
 
