@@ -2,6 +2,7 @@
 
 mod find;
 mod report;
+pub mod sass;
 
 pub use find::{MINIMUM, NotFound, wheel_folder};
 pub use report::{Report, Resources};

@@ -3,7 +3,12 @@
 use crate::swizzle::{CHUNKS, ROW_BYTES};
 
 /// Shared memory that a block may have on every GPU from sm_80 on (sm_86, sm_89 and sm_120 have least).
-pub const MAX_SHARED_BYTES: u32 = 99 * 1024;
+pub const COMMON_SHARED_BYTES: u32 = 99 * 1024;
+/// The most that a block may have on any (sm_90, sm_100). A configuration between the two needs a GPU that has as much.
+pub const MAX_SHARED_BYTES: u32 = 227 * 1024;
+/// What the system takes of a multiprocessor's shared memory for each block; a multiprocessor has as much more than a
+/// block may have (CUDA C++ Programming Guide, compute capabilities).
+const RESERVED_SHARED_BYTES: u32 = 1024;
 
 /// One tile configuration. A block computes `block_m × block_n` outputs, K in steps of 128 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub struct GemmTile {
     pub warps_n: u32,
     /// Slots of the cp.async pipeline.
     pub stages: u32,
+    /// Blocks that fit a multiprocessor by their registers: the launch bound under which ptxas allots them.
+    pub blocks: u32,
 }
 
 impl GemmTile {
@@ -81,6 +88,12 @@ impl GemmTile {
     pub const fn w_copies(&self) -> u32 {
         self.block_n * CHUNKS / self.threads()
     }
+    /// Blocks that a multiprocessor holds at once, on a GPU where a block may have `shared_limit` bytes.
+    #[inline(always)]
+    pub const fn resident(&self, shared_limit: u32) -> u32 {
+        let by_shared = (shared_limit + RESERVED_SHARED_BYTES) / (self.shared_bytes() + RESERVED_SHARED_BYTES);
+        if by_shared < self.blocks { by_shared } else { self.blocks }
+    }
     /// Number of tiles of an `m × n` output.
     #[inline(always)]
     pub const fn tiles(&self, m: u64, n: u64) -> u64 {
@@ -113,7 +126,7 @@ impl GemmTile {
         // The map of w's rows repeats every 16, and the loader steps by as many rows as the block copies at a time.
         assert!((self.threads() / CHUNKS).is_multiple_of(16), "a thread's rows must lie alike in their sixteens");
         assert!(self.stages >= 2, "a pipeline needs two slots");
-        assert!(self.shared_bytes() <= MAX_SHARED_BYTES, "more shared memory than every GPU has");
+        assert!(self.shared_bytes() <= MAX_SHARED_BYTES, "more shared memory than any GPU has");
         assert!(self.frags_m() * self.frags_n() * 4 <= 128, "more accumulators than registers allow");
     }
 }
@@ -122,18 +135,35 @@ const fn at_least_one(n: u64) -> u64 {
     if n == 0 { 1 } else { n }
 }
 
-/// For large products. Four warps of 64 × 64 rather than eight of 64 × 32: a step along K then takes 8 `ldmatrix.x4`
-/// for 32 `mma.sync` instead of 6 for 16, so that shared memory is read a third less (ptxas 13.0.88, sm_80: 128 IMMA
-/// among 261 instructions of the loop, 228 to 232 registers, no spill).
+/// For large products. Warps of 64 × 64 take 8 `ldmatrix.x4` for 32 `mma.sync`, half a wavefront of shared memory an
+/// mma less than warps of 64 × 32; eight of them give every scheduler two, one to multiply while the other waits. Two
+/// slots are what every GPU has room for. N of a model is a multiple of 256, M is whatever there is: the longer side
+/// lies along N.
+pub const T128X256: GemmTile =
+    GemmTile { name: "t128x256", block_m: 128, block_n: 256, warps_m: 2, warps_n: 4, stages: 2, blocks: 1 };
+/// The same with a k_block more on its way, where a block may have 144 KiB.
+pub const T128X256S3: GemmTile = GemmTile { name: "t128x256s3", stages: 3, ..T128X256 };
+/// Where tiles of twice the size leave multiprocessors idle. Two blocks fit one with 164 KiB.
 pub const T128X128: GemmTile =
-    GemmTile { name: "t128x128", block_m: 128, block_n: 128, warps_m: 2, warps_n: 2, stages: 3 };
+    GemmTile { name: "t128x128", block_m: 128, block_n: 128, warps_m: 2, warps_n: 2, stages: 2, blocks: 2 };
+/// For products of up to 64 tokens and those that are small both ways. Two blocks fit every multiprocessor.
+pub const T64X128: GemmTile =
+    GemmTile { name: "t64x128", block_m: 64, block_n: 128, warps_m: 2, warps_n: 2, stages: 2, blocks: 3 };
 /// For products too small to fill the GPU with large tiles.
-pub const T64X64: GemmTile = GemmTile { name: "t64x64", block_m: 64, block_n: 64, warps_m: 2, warps_n: 2, stages: 4 };
-/// For few tokens.
-pub const T16X64: GemmTile = GemmTile { name: "t16x64", block_m: 16, block_n: 64, warps_m: 1, warps_n: 4, stages: 4 };
+pub const T64X64: GemmTile =
+    GemmTile { name: "t64x64", block_m: 64, block_n: 64, warps_m: 2, warps_n: 2, stages: 3, blocks: 4 };
+/// For up to 32 tokens.
+pub const T32X64: GemmTile =
+    GemmTile { name: "t32x64", block_m: 32, block_n: 64, warps_m: 2, warps_n: 2, stages: 4, blocks: 4 };
+/// For up to 16 tokens: weights stream through, so that the slots are many.
+pub const T16X64: GemmTile =
+    GemmTile { name: "t16x64", block_m: 16, block_n: 64, warps_m: 1, warps_n: 4, stages: 4, blocks: 4 };
 
-/// Every configuration that is compiled.
-pub const TILES: [GemmTile; 3] = [T128X128, T64X64, T16X64];
+/// Every configuration that is compiled for `gemm`.
+pub const TILES: [GemmTile; 7] = [T128X256, T128X256S3, T128X128, T64X128, T64X64, T32X64, T16X64];
+
+/// The configurations of the products with an epilogue of their own.
+pub const OTHER_TILES: [GemmTile; 3] = [T128X128, T64X64, T16X64];
 
 const _: () = {
     let mut i = 0;
@@ -185,12 +215,31 @@ mod tests {
     }
 
     #[test]
+    fn residents_are_limited_by_shared_memory_and_registers() {
+        // sm_80, sm_86, sm_90.
+        let resident = |tile: GemmTile| [163, 99, 227].map(|kib| tile.resident(kib << 10));
+        assert_eq!(resident(T128X256), [1, 1, 1]);
+        assert_eq!(resident(T128X256S3), [1, 0, 1]);
+        assert_eq!(resident(T128X128), [2, 1, 2]);
+        assert_eq!(resident(T64X128), [3, 2, 3]);
+        assert_eq!(resident(T64X64), [3, 2, 4]);
+        assert_eq!(resident(T16X64), [4, 2, 4]);
+    }
+
+    #[test]
+    fn every_gpu_has_a_tile_for_every_shape() {
+        let everywhere = |tile: &&GemmTile| tile.shared_bytes() <= COMMON_SHARED_BYTES;
+        assert_eq!(TILES.iter().filter(everywhere).count(), TILES.len() - 1);
+        assert!(OTHER_TILES.iter().all(|tile| everywhere(&tile)));
+    }
+
+    #[test]
     fn illegal_configurations_are_refused() {
         let illegal = [
             GemmTile { block_m: 24, ..T64X64 },
             GemmTile { block_n: 72, ..T64X64 },
             GemmTile { stages: 1, ..T64X64 },
-            GemmTile { stages: 4, ..T128X128 },
+            GemmTile { stages: 5, ..T128X256 },
             GemmTile { warps_n: 1, ..T128X128 },
             GemmTile { warps_m: 1, warps_n: 1, ..T16X64 },
         ];

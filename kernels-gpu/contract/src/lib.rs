@@ -12,4 +12,5 @@ pub mod limits;
 pub mod packed;
 pub mod preset;
 pub mod split;
+pub mod stream_k;
 pub mod swizzle;

@@ -14,7 +14,7 @@ pub(crate) struct Mutation {
     pub(crate) edit: fn(&str) -> Vec<Mutant>,
 }
 
-const GEMMS: &[&str] = &["gemm_t128x128_i32", "gemm_t64x64_f16", "gemm_t16x64_f32"];
+const GEMMS: &[&str] = &["gemm_t128x256_i32", "gemm_t64x64_f16", "gemm_t16x64_f32"];
 const DEQUANTIZING: &[&str] = &["gemm_t128x128_bf16", "gemm_t64x64_f16", "gemm_t16x64_f32"];
 const QUANTIZERS: &[&str] =
     &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_bf16", "quantize_static_f32"];

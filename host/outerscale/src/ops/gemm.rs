@@ -1,42 +1,36 @@
 //! The int8 product with the one epilogue of the numeric contract.
 
-use super::variant::{Table, always, no_workspace};
-use super::{Choice, Preference, Problem, Variant};
+use super::variant::{Table, always};
+use super::{Choice, Preference, Problem};
 use crate::{
     Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, PackedWeights, QuantizedTokens,
     QuantizedWeights, Result, TokenScale, WeightScale, Workspace, gpu::LaunchRequest, memory::DeviceMemory,
-    operands::CodeMatrix, ptx::Module,
+    operands::CodeMatrix,
 };
 use contract::args::{self, GemmArgs};
-use contract::gemm_tile::{GemmTile, T16X64, T64X64, T128X128};
-use contract::grid;
+use contract::gemm_tile::{T64X128, T128X128, T128X256};
 use std::sync::Arc;
 
-/// One variant a tile configuration, in the order of `contract::gemm_tile::TILES`.
-pub(super) const fn tiles(stems: [&'static str; 3], dtypes: &'static [Dtype]) -> [Variant; 3] {
-    const fn tile(tile: &'static GemmTile, stem: &'static str, dtypes: &'static [Dtype]) -> Variant {
-        let grid: fn(&Problem) -> u32 = |_| 0;
-        Variant {
-            name: tile.name,
-            module: Module::Gemm,
-            stem,
-            dtypes,
-            block: tile.threads(),
-            grid,
-            shared_bytes: tile.shared_bytes(),
-            workspace: no_workspace,
+/// The variant of a product with one tile configuration: its kernels are called `stem`.
+macro_rules! tile_variant {
+    ($tile:ident, $stem:literal, $dtypes:expr) => {{
+        use contract::gemm_tile::$tile;
+        $crate::ops::Variant {
+            name: $tile.name,
+            module: $crate::ptx::Module::Gemm,
+            stem: $stem,
+            dtypes: $dtypes,
+            block: $tile.threads(),
+            grid: |p| contract::grid::tile_blocks($tile.tiles(p.m, p.n)),
+            shared_bytes: $tile.shared_bytes(),
+            workspace: $crate::ops::variant::no_workspace,
         }
-    }
-    let [large, medium, small] = stems;
-    [
-        Variant { grid: |p| grid::tile_blocks(T128X128.tiles(p.m, p.n)), ..tile(&T128X128, large, dtypes) },
-        Variant { grid: |p| grid::tile_blocks(T64X64.tiles(p.m, p.n)), ..tile(&T64X64, medium, dtypes) },
-        Variant { grid: |p| grid::tile_blocks(T16X64.tiles(p.m, p.n)), ..tile(&T16X64, small, dtypes) },
-    ]
+    }};
 }
+pub(super) use tile_variant;
 
-/// Which tile a product prefers, whatever its epilogue.
-pub(super) const PREFERENCES: &[Preference] = &[
+/// Which tile a product with an epilogue of its own prefers.
+pub(super) const OTHER_PREFERENCES: &[Preference] = &[
     Preference { variant: "t16x64", when: |p| p.m <= 16, why: "few tokens: no row of a tile is idle" },
     Preference {
         variant: "t128x128",
@@ -46,13 +40,44 @@ pub(super) const PREFERENCES: &[Preference] = &[
     Preference { variant: "t64x64", when: always, why: "large tiles would leave multiprocessors idle" },
 ];
 
+const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
+
 pub(crate) const GEMM: Table = Table {
     op: "gemm",
-    variants: &tiles(
-        ["gemm_t128x128", "gemm_t64x64", "gemm_t16x64"],
-        &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32],
-    ),
-    preferences: PREFERENCES,
+    variants: &[
+        tile_variant!(T128X256, "gemm_t128x256", DTYPES),
+        tile_variant!(T128X256S3, "gemm_t128x256s3", DTYPES),
+        tile_variant!(T128X128, "gemm_t128x128", DTYPES),
+        tile_variant!(T64X128, "gemm_t64x128", DTYPES),
+        tile_variant!(T64X64, "gemm_t64x64", DTYPES),
+        tile_variant!(T32X64, "gemm_t32x64", DTYPES),
+        tile_variant!(T16X64, "gemm_t16x64", DTYPES),
+    ],
+    preferences: &[
+        Preference { variant: "t16x64", when: |p| p.m <= 16, why: "few tokens: no row of a tile is idle" },
+        Preference { variant: "t32x64", when: |p| p.m <= 32, why: "few tokens: no row of a tile is idle" },
+        Preference {
+            variant: "t128x256s3",
+            when: |p| T128X256.tiles(p.m, p.n) >= p.multiprocessors,
+            why: "the largest tiles fill the GPU, and it has room for three slots",
+        },
+        Preference {
+            variant: "t128x256",
+            when: |p| T128X256.tiles(p.m, p.n) >= p.multiprocessors,
+            why: "the largest tiles fill the GPU",
+        },
+        Preference {
+            variant: "t128x128",
+            when: |p| T128X128.tiles(p.m, p.n) >= p.multiprocessors,
+            why: "large tiles fill the GPU",
+        },
+        Preference {
+            variant: "t64x128",
+            when: |p| T64X128.tiles(p.m, p.n) >= p.multiprocessors,
+            why: "larger tiles would leave multiprocessors idle",
+        },
+        Preference { variant: "t64x64", when: always, why: "larger tiles would leave multiprocessors idle" },
+    ],
 };
 
 /// The largest K whose int32 accumulator cannot overflow, for codes of these largest magnitudes.
@@ -205,8 +230,8 @@ mod tests {
     use super::*;
     use crate::ops::choose;
 
-    fn chosen(m: u64, n: u64) -> &'static str {
-        let problem = Problem {
+    fn problem(m: u64, n: u64) -> Problem {
+        Problem {
             m,
             n,
             k: 64,
@@ -215,15 +240,23 @@ mod tests {
             thread_limit: 1024,
             workspace_bytes: 0,
             arch: &crate::ptx::ARCHS[0],
-        };
-        choose(&GEMM, &problem, Dtype::F16, Choice::Auto).unwrap().variant.name
+        }
+    }
+
+    fn chosen(m: u64, n: u64) -> &'static str {
+        choose(&GEMM, &problem(m, n), Dtype::F16, Choice::Auto).unwrap().variant.name
     }
 
     #[test]
     fn tiles_follow_the_shape() {
         assert_eq!(chosen(1, 4096), "t16x64");
-        assert_eq!(chosen(17, 4096), "t64x64");
-        assert_eq!(chosen(4096, 4096), "t128x128");
+        assert_eq!(chosen(17, 4096), "t32x64");
+        assert_eq!(chosen(33, 4096), "t64x64");
+        assert_eq!(chosen(256, 4352), "t64x128");
+        assert_eq!(chosen(512, 4352), "t128x128");
+        assert_eq!(chosen(4096, 4096), "t128x256s3");
+        let small_shared = Problem { shared_limit: 99 << 10, ..problem(4096, 4096) };
+        assert_eq!(choose(&GEMM, &small_shared, Dtype::F16, Choice::Auto).unwrap().variant.name, "t128x256");
     }
 
     #[test]

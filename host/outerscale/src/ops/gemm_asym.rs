@@ -1,7 +1,7 @@
 //! The int8 product of tokens that have zero points.
 
 use super::Choice;
-use super::gemm::{Operands, PREFERENCES, launch_symmetric, max_k, tiles};
+use super::gemm::{OTHER_PREFERENCES, Operands, launch_symmetric, max_k, tile_variant};
 use super::variant::Table;
 use crate::{
     AsymmetricTokens, Bias, Dtype, Error, Gpu, Launch, Output, OutputElement, QuantizedWeights, Result, WeightScale,
@@ -9,13 +9,16 @@ use crate::{
 };
 use contract::args::GemmAsymArgs;
 
+const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16];
+
 pub(crate) const GEMM_ASYM: Table = Table {
     op: "gemm_asym",
-    variants: &tiles(
-        ["gemm_asym_t128x128", "gemm_asym_t64x64", "gemm_asym_t16x64"],
-        &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-    ),
-    preferences: PREFERENCES,
+    variants: &[
+        tile_variant!(T128X128, "gemm_asym_t128x128", DTYPES),
+        tile_variant!(T64X64, "gemm_asym_t64x64", DTYPES),
+        tile_variant!(T16X64, "gemm_asym_t16x64", DTYPES),
+    ],
+    preferences: OTHER_PREFERENCES,
 };
 
 /// The largest magnitude of a code less its zero point: 127 + 128.

@@ -1,7 +1,7 @@
 //! The int8 product of tokens whose outlier columns are multiplied in f32.
 
 use super::Choice;
-use super::gemm::{Operands, PREFERENCES, launch_symmetric, max_k, tiles};
+use super::gemm::{OTHER_PREFERENCES, Operands, launch_symmetric, max_k, tile_variant};
 use super::variant::Table;
 use crate::{
     Bias, Dtype, Error, Gpu, HalfWeights, Launch, OutlierTokens, Output, OutputElement, QuantizedWeights, Result,
@@ -9,13 +9,16 @@ use crate::{
 };
 use contract::args::GemmOutliersArgs;
 
+const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16];
+
 pub(crate) const GEMM_OUTLIERS: Table = Table {
     op: "gemm_outliers",
-    variants: &tiles(
-        ["gemm_outliers_t128x128", "gemm_outliers_t64x64", "gemm_outliers_t16x64"],
-        &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-    ),
-    preferences: PREFERENCES,
+    variants: &[
+        tile_variant!(T128X128, "gemm_outliers_t128x128", DTYPES),
+        tile_variant!(T64X64, "gemm_outliers_t64x64", DTYPES),
+        tile_variant!(T16X64, "gemm_outliers_t16x64", DTYPES),
+    ],
+    preferences: OTHER_PREFERENCES,
 };
 
 /// What is multiplied: y = cast(fma(s_x, s_w · f32(q_x · q_wᵀ), o)), o the bias and the products of the outlier

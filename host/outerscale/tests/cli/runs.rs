@@ -269,7 +269,7 @@ fn inspect_takes_any_architecture_that_the_kernels_run_on() {
     assert_eq!((&hopper["target"], &hopper["place"]["arch"]), (&Value::from("sm_90a"), &Value::from("sm_80")));
     assert_eq!(hopper["kernels"].as_array().expect("a list").len(), 1);
     assert_eq!(hopper["kernels"][0]["blocks_per_multiprocessor"], 2);
-    let ampere = json(&outerscale(&["inspect", "gemm_t128x128_f32", "--arch", "sm_80", "--json"]));
+    let ampere = json(&outerscale(&["inspect", "gemm_t128x256s3_f32", "--arch", "sm_80", "--json"]));
     assert_eq!(ampere["kernels"][0]["blocks_per_multiprocessor"], 1, "two tiles do not fit in 164 KiB");
     let blackwell = json(&outerscale(&["inspect", "pack_rows", "--arch", "sm_120", "--json"]));
     assert_eq!(blackwell["kernels"][0]["blocks_per_multiprocessor"], Value::Null);

@@ -85,22 +85,36 @@ impl Epilogue for GemmArgs {
 /// # Safety
 /// As [`walk`].
 #[inline(always)]
-unsafe fn gemm<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize, const IN_FLIGHT: u32>(
-    args: &GemmArgs,
-) {
+unsafe fn gemm<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize>(args: &GemmArgs) {
     // SAFETY: the caller's.
-    unsafe { walk::<C, O, GemmArgs, FRAGS_M, FRAGS_N, IN_FLIGHT>(args) }
+    unsafe { walk::<C, O, GemmArgs, FRAGS_M, FRAGS_N>(args) }
 }
 
 entries!(
-    Large, gemm(GemmArgs):
+    T128x256, gemm(GemmArgs):
+    gemm_t128x256_f32: f32, gemm_t128x256_f16: F16, gemm_t128x256_bf16: Bf16, gemm_t128x256_i32: i32
+);
+entries!(
+    T128x256s3, gemm(GemmArgs):
+    gemm_t128x256s3_f32: f32, gemm_t128x256s3_f16: F16, gemm_t128x256s3_bf16: Bf16, gemm_t128x256s3_i32: i32
+);
+entries!(
+    T128x128, gemm(GemmArgs):
     gemm_t128x128_f32: f32, gemm_t128x128_f16: F16, gemm_t128x128_bf16: Bf16, gemm_t128x128_i32: i32
 );
 entries!(
-    Medium, gemm(GemmArgs):
+    T64x128, gemm(GemmArgs):
+    gemm_t64x128_f32: f32, gemm_t64x128_f16: F16, gemm_t64x128_bf16: Bf16, gemm_t64x128_i32: i32
+);
+entries!(
+    T64x64, gemm(GemmArgs):
     gemm_t64x64_f32: f32, gemm_t64x64_f16: F16, gemm_t64x64_bf16: Bf16, gemm_t64x64_i32: i32
 );
 entries!(
-    Small, gemm(GemmArgs):
+    T32x64, gemm(GemmArgs):
+    gemm_t32x64_f32: f32, gemm_t32x64_f16: F16, gemm_t32x64_bf16: Bf16, gemm_t32x64_i32: i32
+);
+entries!(
+    T16x64, gemm(GemmArgs):
     gemm_t16x64_f32: f32, gemm_t16x64_f16: F16, gemm_t16x64_bf16: Bf16, gemm_t16x64_i32: i32
 );

@@ -85,22 +85,20 @@ impl Epilogue for GemmAsymArgs {
 /// # Safety
 /// As [`walk`].
 #[inline(always)]
-unsafe fn gemm_asym<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize, const IN_FLIGHT: u32>(
-    args: &GemmAsymArgs,
-) {
+unsafe fn gemm_asym<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize>(args: &GemmAsymArgs) {
     // SAFETY: the caller's.
-    unsafe { walk::<C, O, GemmAsymArgs, FRAGS_M, FRAGS_N, IN_FLIGHT>(args) }
+    unsafe { walk::<C, O, GemmAsymArgs, FRAGS_M, FRAGS_N>(args) }
 }
 
 entries!(
-    Large, gemm_asym(GemmAsymArgs):
+    T128x128, gemm_asym(GemmAsymArgs):
     gemm_asym_t128x128_f32: f32, gemm_asym_t128x128_f16: F16, gemm_asym_t128x128_bf16: Bf16
 );
 entries!(
-    Medium, gemm_asym(GemmAsymArgs):
+    T64x64, gemm_asym(GemmAsymArgs):
     gemm_asym_t64x64_f32: f32, gemm_asym_t64x64_f16: F16, gemm_asym_t64x64_bf16: Bf16
 );
 entries!(
-    Small, gemm_asym(GemmAsymArgs):
+    T16x64, gemm_asym(GemmAsymArgs):
     gemm_asym_t16x64_f32: f32, gemm_asym_t16x64_f16: F16, gemm_asym_t16x64_bf16: Bf16
 );

@@ -136,22 +136,20 @@ impl Epilogue for GemmOutliersArgs {
 /// # Safety
 /// As [`walk`].
 #[inline(always)]
-unsafe fn gemm_outliers<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize, const IN_FLIGHT: u32>(
-    args: &GemmOutliersArgs,
-) {
+unsafe fn gemm_outliers<C: Config, O: Output, const FRAGS_M: usize, const FRAGS_N: usize>(args: &GemmOutliersArgs) {
     // SAFETY: the caller's.
-    unsafe { walk::<C, O, GemmOutliersArgs, FRAGS_M, FRAGS_N, IN_FLIGHT>(args) }
+    unsafe { walk::<C, O, GemmOutliersArgs, FRAGS_M, FRAGS_N>(args) }
 }
 
 entries!(
-    Large, gemm_outliers(GemmOutliersArgs):
+    T128x128, gemm_outliers(GemmOutliersArgs):
     gemm_outliers_t128x128_f32: f32, gemm_outliers_t128x128_f16: F16, gemm_outliers_t128x128_bf16: Bf16
 );
 entries!(
-    Medium, gemm_outliers(GemmOutliersArgs):
+    T64x64, gemm_outliers(GemmOutliersArgs):
     gemm_outliers_t64x64_f32: f32, gemm_outliers_t64x64_f16: F16, gemm_outliers_t64x64_bf16: Bf16
 );
 entries!(
-    Small, gemm_outliers(GemmOutliersArgs):
+    T16x64, gemm_outliers(GemmOutliersArgs):
     gemm_outliers_t16x64_f32: f32, gemm_outliers_t16x64_f16: F16, gemm_outliers_t16x64_bf16: Bf16
 );

@@ -3,7 +3,6 @@
 use contract::args::GemmArgs;
 use contract::fragment::{a_ldmatrix, b_ldmatrix};
 use contract::gemm_tile::GemmTile;
-use contract::packed;
 use contract::swizzle::{self, ROW_BYTES};
 use cuda_std::cp_async::{cp_async_commit_group, cp_async_wait_group};
 use cuda_std::ldmatrix::ldmatrix_sync_aligned_m8n8_x4_shared_b16;
@@ -55,65 +54,100 @@ impl LaneOffsets {
     }
 }
 
-/// q_x · q_wᵀ of the thread's outputs in the tile at `origin`; `slots` is the shared address of the ring.
+/// The k_blocks of a tile that a block sums over.
+#[derive(Clone, Copy)]
+pub(crate) struct KRange {
+    /// The first.
+    pub(crate) first: u64,
+    /// How many, at least one.
+    pub(crate) count: u32,
+}
+
+/// q_x · q_wᵀ over `range` of the thread's outputs in the tile at `origin`; `slots` is the shared address of the ring.
 ///
-/// The ring: k_block b lies in slot b % stages and is its thread's copy group b; a group is committed for every
-/// round, an empty one too, so that "all but the newest IN_FLIGHT" always means "up to the k_block of this round".
-/// One barrier a round does two things. After it every thread's copies of this round's k_block are visible to all,
-/// as each thread has waited for its own before it. And the slot that the round fills next, the one read in the
-/// round before, is free, as no thread comes to the barrier before it has read it.
+/// The ring: the block's k_block b lies in slot b % stages and is its thread's copy group b. There is a group for
+/// every round, of zeros past the range, so that "all but the newest stages - 2" means "up to the k_block of the round
+/// to come" in every round, and the last step of the last may load operands that nobody multiplies.
+///
+/// Operands are loaded a step before they are multiplied, across rounds too: the barrier stands before the last step,
+/// which the tensor cores work on meanwhile. It does two things. After it every thread's copies of the next k_block
+/// are visible to all, as each thread has waited for its own before it. And the round's own slot is free, as no thread
+/// comes to the barrier before it has loaded its last operands from there: it is filled again at once.
 ///
 /// # Safety
 /// `args` describes live memory that keeps to the module's contract; all threads of the block call it together.
 #[inline(always)]
-pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: usize, const IN_FLIGHT: u32>(
+pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: usize>(
     args: &GemmArgs,
     origin: Origin,
+    range: KRange,
     slots: u32,
 ) -> Accumulators<FRAGS_M, FRAGS_N> {
     let tile = C::TILE;
     let thread = thread_idx_x();
-    let mut x = TokenLoader::<C>::new(&args.q_x, origin.row, thread);
-    let mut w = WeightLoader::<C>::new(&args.q_w, origin.col, thread);
+    let mut x = TokenLoader::<C>::new(&args.q_x, origin.row, range.first, thread);
+    let mut w = WeightLoader::<C>::new(&args.q_w, origin.col, range.first, thread);
     let lane = LaneOffsets::of_this_thread(tile);
     let slots_end = slots + tile.shared_bytes();
-    let k_blocks = packed::k_blocks(args.q_w.cols) as u32;
 
     // SAFETY: the copies stay in the ring, and their slots are free and visible as argued above.
     unsafe {
         // A warp may still be reading the ring for the block's tile before this one.
         sync_threads();
-        let mut fill = slots;
-        for b in 0..tile.stages - 1 {
-            if b < k_blocks {
-                x.issue(fill);
-                w.issue(fill + tile.x_stage_bytes());
-            }
+        for b in 0..tile.stages {
+            let fill = slots + b * tile.stage_bytes();
+            x.issue(fill, b < range.count);
+            w.issue(fill + tile.x_stage_bytes(), b < range.count);
             cp_async_commit_group();
-            fill += tile.stage_bytes();
         }
+        wait_for_all_but(tile.stages - 1);
+        sync_threads();
 
         let mut acc = [[[0; 4]; FRAGS_N]; FRAGS_M];
-        let mut read = slots;
+        let mut slot = slots;
+        let mut operands = load_step(slot, 0, lane);
         let mut b = 0;
-        while b < k_blocks {
-            cp_async_wait_group::<IN_FLIGHT>();
-            sync_threads();
-            multiply_step(read, 0, lane, &mut acc);
-            // The copies are issued while the tensor cores work on the first step.
-            if b + tile.stages - 1 < k_blocks {
-                x.issue(fill);
-                w.issue(fill + tile.x_stage_bytes());
-            }
-            cp_async_commit_group();
+        while b < range.count {
             for step in 1..ROW_BYTES / MMA_K_BYTES {
-                multiply_step(read, step, lane, &mut acc);
+                let ahead = load_step(slot, step, lane);
+                multiply(&operands, &mut acc);
+                operands = ahead;
             }
-            read = next_slot::<C>(read, slots, slots_end);
-            fill = next_slot::<C>(fill, slots, slots_end);
+            wait_for_all_but(tile.stages - 2);
+            sync_threads();
+            let next = next_slot::<C>(slot, slots, slots_end);
+            let ahead = load_step(next, 0, lane);
+            multiply(&operands, &mut acc);
+            operands = ahead;
+            let more = b + tile.stages < range.count;
+            x.issue(slot, more);
+            w.issue(slot + tile.x_stage_bytes(), more);
+            cp_async_commit_group();
+            slot = next;
             b += 1;
         }
+        // The groups of zeros: the next tile's copies are not ordered after them otherwise.
+        wait_for_all_but(0);
         acc
+    }
+}
+
+/// Waits until at most the thread's `groups` newest groups of copies, a constant of the tile, are on their way.
+///
+/// # Safety
+/// As [`cp_async_wait_group`].
+#[inline(always)]
+unsafe fn wait_for_all_but(groups: u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        match groups {
+            0 => cp_async_wait_group::<0>(),
+            1 => cp_async_wait_group::<1>(),
+            2 => cp_async_wait_group::<2>(),
+            3 => cp_async_wait_group::<3>(),
+            // To wait for more than is needed is always right.
+            _ => cp_async_wait_group::<0>(),
+        }
     }
 }
 
@@ -124,35 +158,54 @@ fn next_slot<C: Config>(slot: u32, slots: u32, slots_end: u32) -> u32 {
     if next == slots_end { slots } else { next }
 }
 
-/// Adds the products of step `step` along K, of 32 bytes, of the k_block in the slot at shared address `slot`.
+/// What a warp multiplies in one step along K: the m16 operands of x and the n8 operands of w.
+#[derive(Clone, Copy)]
+struct Operands<const FRAGS_M: usize, const FRAGS_N: usize> {
+    x: [[u32; 4]; FRAGS_M],
+    w: [[u32; 2]; FRAGS_N],
+}
+
+/// Loads the operands of step `step`, of 32 bytes of K, of the k_block in the slot at shared address `slot`.
 ///
 /// # Safety
 /// The k_block has arrived and is visible; all lanes of the warp call it together.
 #[inline(always)]
-unsafe fn multiply_step<const FRAGS_M: usize, const FRAGS_N: usize>(
+unsafe fn load_step<const FRAGS_M: usize, const FRAGS_N: usize>(
     slot: u32,
     step: u32,
     lane: LaneOffsets,
-    acc: &mut Accumulators<FRAGS_M, FRAGS_N>,
-) {
+) -> Operands<FRAGS_M, FRAGS_N> {
     // Rows start at multiples of 128 bytes: stepping along K is the same XOR for every row.
     let (x_addr, w_addr) = (slot + (lane.x ^ (step * MMA_K_BYTES)), slot + (lane.w ^ (step * MMA_K_BYTES)));
-    let mut a = [[0; 4]; FRAGS_M];
-    let mut b = [[0; 2]; FRAGS_N];
+    let mut x = [[0; 4]; FRAGS_M];
+    let mut w = [[0; 2]; FRAGS_N];
     // SAFETY: the addresses are those of the warp's rows in the slot; all lanes are here.
     unsafe {
         for i in 0..FRAGS_M {
-            a[i] = ldmatrix_sync_aligned_m8n8_x4_shared_b16(x_addr + i as u32 * 16 * ROW_BYTES);
+            x[i] = ldmatrix_sync_aligned_m8n8_x4_shared_b16(x_addr + i as u32 * 16 * ROW_BYTES);
         }
         for pair in 0..FRAGS_N / 2 {
             let [b0, b1, b2, b3] = ldmatrix_sync_aligned_m8n8_x4_shared_b16(w_addr + pair as u32 * 16 * ROW_BYTES);
-            b[2 * pair] = [b0, b1];
-            b[2 * pair + 1] = [b2, b3];
+            w[2 * pair] = [b0, b1];
+            w[2 * pair + 1] = [b2, b3];
         }
-        for i in 0..FRAGS_M {
-            for j in 0..FRAGS_N {
-                acc[i][j] = mma_sync_m16n8k32_s32_s8(a[i], b[j], acc[i][j]);
-            }
+    }
+    Operands { x, w }
+}
+
+/// Adds the products of one step.
+///
+/// # Safety
+/// All lanes of the warp call it together.
+#[inline(always)]
+unsafe fn multiply<const FRAGS_M: usize, const FRAGS_N: usize>(
+    operands: &Operands<FRAGS_M, FRAGS_N>,
+    acc: &mut Accumulators<FRAGS_M, FRAGS_N>,
+) {
+    for i in 0..FRAGS_M {
+        for j in 0..FRAGS_N {
+            // SAFETY: the caller's.
+            acc[i][j] = unsafe { mma_sync_m16n8k32_s32_s8(operands.x[i], operands.w[j], acc[i][j]) };
         }
     }
 }

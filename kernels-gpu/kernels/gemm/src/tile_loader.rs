@@ -32,13 +32,13 @@ pub(crate) struct TokenLoader<C> {
 }
 
 impl<C: Config> TokenLoader<C> {
-    /// The copies of thread `thread` for the tile of `codes` from row `first_row` on.
+    /// The copies of thread `thread` for the tile of `codes` from row `first_row` and k_block `first_k_block` on.
     #[inline(always)]
-    pub(crate) fn new(codes: &Codes, first_row: u64, thread: u32) -> Self {
+    pub(crate) fn new(codes: &Codes, first_row: u64, first_k_block: u64, thread: u32) -> Self {
         let (slot, chunk) = (thread / CHUNKS, thread % CHUNKS);
         let row = first_row + slot as u64;
         Self {
-            src: codes.ptr + row * codes.row_bytes + (chunk * CHUNK_BYTES) as u64,
+            src: codes.ptr + row * codes.row_bytes + first_k_block * ROW_BYTES as u64 + (chunk * CHUNK_BYTES) as u64,
             src_step: row_step::<C>() as u64 * codes.row_bytes,
             dst: swizzle::offset(slot, chunk),
             // No tile has that many rows: the bound only makes the number fit.
@@ -47,17 +47,20 @@ impl<C: Config> TokenLoader<C> {
         }
     }
 
-    /// Issues the copies of the next k_block into the tile at shared address `tile`.
+    /// Issues the copies of the next k_block into the tile at shared address `tile`; zeros where there is none.
     ///
     /// # Safety
     /// The codes are readable and not written meanwhile; the tile is inside the block's shared memory and nobody
     /// touches it until the copies are waited for.
     #[inline(always)]
-    pub(crate) unsafe fn issue(&mut self, tile: u32) {
+    pub(crate) unsafe fn issue(&mut self, tile: u32, there_is_one: bool) {
+        // Known in the round only: the comparisons stay where they are used. Predicates kept through the loop do not
+        // fit (24 instructions a round to pack and unpack them: ptxas 13.0.88, sm_80, t128x128).
+        let rows = if there_is_one { self.rows } else { 0 };
         for copy in 0..C::TILE.x_copies() {
             let src = self.src + copy as u64 * self.src_step;
             let dst = tile + self.dst + copy * row_step::<C>() * ROW_BYTES;
-            let bytes = if copy < self.rows { CHUNK_BYTES } else { 0 };
+            let bytes = if copy < rows { CHUNK_BYTES } else { 0 };
             // SAFETY: the caller's; no byte is read of a row that does not exist.
             unsafe { cp_async_cg_shared_global_16(dst, src, bytes) };
         }
@@ -79,13 +82,14 @@ pub(crate) struct WeightLoader<C> {
 }
 
 impl<C: Config> WeightLoader<C> {
-    /// The copies of thread `thread` for the tile of `codes` from row `first_row` on, the first of a panel.
+    /// The copies of thread `thread` for the tile of `codes` from row `first_row` on, the first of a panel, and from
+    /// k_block `first_k_block` on.
     #[inline(always)]
-    pub(crate) fn new(codes: &Packed, first_row: u64, thread: u32) -> Self {
+    pub(crate) fn new(codes: &Packed, first_row: u64, first_k_block: u64, thread: u32) -> Self {
         let (slot, chunk) = (thread / CHUNKS, thread % CHUNKS);
         let (k_blocks, panel) = (packed::k_blocks(codes.cols), first_row / PANEL_ROWS);
         Self {
-            src: codes.ptr + packed::tile(panel, 0, k_blocks) + swizzle::offset(w_row(slot), chunk) as u64,
+            src: codes.ptr + packed::tile(panel, first_k_block, k_blocks) + swizzle::offset(w_row(slot), chunk) as u64,
             panel_bytes: k_blocks * TILE_BYTES,
             dst: swizzle::offset(slot, chunk),
             panels: packed::panels(codes.rows).saturating_sub(panel).min(1 << 16) as u32,
@@ -98,12 +102,13 @@ impl<C: Config> WeightLoader<C> {
     /// # Safety
     /// As there.
     #[inline(always)]
-    pub(crate) unsafe fn issue(&mut self, tile: u32) {
+    pub(crate) unsafe fn issue(&mut self, tile: u32, there_is_one: bool) {
+        let panels = if there_is_one { self.panels } else { 0 };
         for copy in 0..C::TILE.w_copies() {
             let row = copy * row_step::<C>();
             let (panel, row_in_panel) = (row / PANEL_ROWS as u32, row % PANEL_ROWS as u32);
             let src = self.src + panel as u64 * self.panel_bytes + (row_in_panel * ROW_BYTES) as u64;
-            let bytes = if panel < self.panels { CHUNK_BYTES } else { 0 };
+            let bytes = if panel < panels { CHUNK_BYTES } else { 0 };
             // SAFETY: the caller's; no byte is read of a panel that does not exist.
             unsafe { cp_async_cg_shared_global_16(tile + self.dst + row * ROW_BYTES, src, bytes) };
         }

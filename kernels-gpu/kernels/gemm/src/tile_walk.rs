@@ -1,11 +1,12 @@
 //! The walk over the tiles of y that all products share, and the macro that makes their entries.
 
-use contract::gemm_tile::{GemmTile, T16X64, T64X64, T128X128};
+use contract::gemm_tile::{GemmTile, T16X64, T32X64, T64X64, T64X128, T128X128, T128X256, T128X256S3};
+use contract::packed;
 use cuda_std::dynamic_shared_mem;
 use cuda_std::thread::{block_idx_x, grid_dim_x};
 
 use crate::epilogue::{self, Epilogue};
-use crate::main_loop;
+use crate::main_loop::{self, KRange};
 use product::Output;
 
 dynamic_shared_mem! {
@@ -27,9 +28,13 @@ macro_rules! config {
     };
 }
 
-config!(Large = T128X128);
-config!(Medium = T64X64);
-config!(Small = T16X64);
+config!(T128x256 = T128X256);
+config!(T128x256s3 = T128X256S3);
+config!(T128x128 = T128X128);
+config!(T64x128 = T64X128);
+config!(T64x64 = T64X64);
+config!(T32x64 = T32X64);
+config!(T16x64 = T16X64);
 
 /// The accumulators of one thread: m16 operands × n8 operands × registers.
 pub(crate) type Accumulators<const FRAGS_M: usize, const FRAGS_N: usize> = [[[i32; 4]; FRAGS_N]; FRAGS_M];
@@ -41,29 +46,18 @@ pub(crate) struct Origin {
     pub(crate) col: u64,
 }
 
-/// Computes the block's tiles. `IN_FLIGHT` is `stages - 2`: the k_blocks still on their way when one is computed.
+/// Computes the block's tiles.
 ///
 /// # Safety
 /// `args` describes live memory that keeps to the contract of its device file; all threads of the block call it
 /// together.
 #[inline(always)]
-pub(crate) unsafe fn walk<
-    C: Config,
-    O: Output,
-    E: Epilogue,
-    const FRAGS_M: usize,
-    const FRAGS_N: usize,
-    const IN_FLIGHT: u32,
->(
-    args: &E,
-) {
-    const {
-        assert!(FRAGS_M == C::TILE.frags_m() as usize && FRAGS_N == C::TILE.frags_n() as usize);
-        assert!(IN_FLIGHT + 2 == C::TILE.stages);
-    }
+pub(crate) unsafe fn walk<C: Config, O: Output, E: Epilogue, const FRAGS_M: usize, const FRAGS_N: usize>(args: &E) {
+    const { assert!(FRAGS_M == C::TILE.frags_m() as usize && FRAGS_N == C::TILE.frags_n() as usize) }
     let product = args.product();
     let tiles_m = product.y.rows.div_ceil(C::TILE.block_m as u64);
     let tiles_n = product.y.cols.div_ceil(C::TILE.block_n as u64);
+    let range = KRange { first: 0, count: packed::k_blocks(product.q_w.cols) as u32 };
     let mut tile = block_idx_x() as u64;
     // Block-uniform.
     while tile < tiles_m * tiles_n {
@@ -71,32 +65,39 @@ pub(crate) unsafe fn walk<
         let origin = Origin { row: row * C::TILE.block_m as u64, col: col * C::TILE.block_n as u64 };
         // SAFETY: the caller's.
         unsafe {
-            let acc = main_loop::accumulate::<C, FRAGS_M, FRAGS_N, IN_FLIGHT>(product, origin, gemm_slots());
+            let acc = main_loop::accumulate::<C, FRAGS_M, FRAGS_N>(product, origin, range, gemm_slots());
             epilogue::store::<C, O, E, FRAGS_M, FRAGS_N>(args, origin, &acc);
         }
         tile += grid_dim_x() as u64;
     }
 }
 
-/// The entries of an op for one tile configuration. Counts of collectives are those in the PTX of the entry.
+/// The entries of an op for one tile configuration. Counts of collectives are those in the PTX of the entry: a round
+/// has four steps, and the operands of the first are loaded before it.
 macro_rules! entries {
-    (Large, $($rest:tt)*) => {
-        $crate::tile_walk::entries!(
-            @ Large, contract::gemm_tile::T128X128, blocks = 2, ldmatrix = 32, mma = 128, $($rest)*
-        );
+    (T128x256, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T128x256, contract::gemm_tile::T128X256, ldmatrix = 40, mma = 128, $($rest)*);
     };
-    (Medium, $($rest:tt)*) => {
-        $crate::tile_walk::entries!(
-            @ Medium, contract::gemm_tile::T64X64, blocks = 3, ldmatrix = 16, mma = 32, $($rest)*
-        );
+    (T128x256s3, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T128x256s3, contract::gemm_tile::T128X256S3, ldmatrix = 40, mma = 128, $($rest)*);
     };
-    (Small, $($rest:tt)*) => {
-        $crate::tile_walk::entries!(
-            @ Small, contract::gemm_tile::T16X64, blocks = 4, ldmatrix = 8, mma = 8, $($rest)*
-        );
+    (T128x128, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T128x128, contract::gemm_tile::T128X128, ldmatrix = 40, mma = 128, $($rest)*);
+    };
+    (T64x128, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T64x128, contract::gemm_tile::T64X128, ldmatrix = 30, mma = 64, $($rest)*);
+    };
+    (T64x64, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T64x64, contract::gemm_tile::T64X64, ldmatrix = 20, mma = 32, $($rest)*);
+    };
+    (T32x64, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T32x64, contract::gemm_tile::T32X64, ldmatrix = 15, mma = 16, $($rest)*);
+    };
+    (T16x64, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T16x64, contract::gemm_tile::T16X64, ldmatrix = 10, mma = 8, $($rest)*);
     };
     (
-        @ $config:ident, $tile:path, blocks = $blocks:literal, ldmatrix = $ldmatrix:literal, mma = $mma:literal,
+        @ $config:ident, $tile:path, ldmatrix = $ldmatrix:literal, mma = $mma:literal,
         $op:ident($args:ty): $($entry:ident: $output:ty),*
     ) => {
         $(
@@ -105,14 +106,14 @@ macro_rules! entries {
             /// # Safety
             /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
             #[kernel(
-                launch_bounds($tile.threads(), $blocks),
-                collectives(bar_sync = 2, ldmatrix = $ldmatrix, mma_sync = $mma)
+                launch_bounds($tile.threads(), $tile.blocks),
+                collectives(bar_sync = 3, ldmatrix = $ldmatrix, mma_sync = $mma)
             )]
             pub unsafe fn $entry(args: $args) {
                 const FRAGS_M: usize = $tile.frags_m() as usize;
                 const FRAGS_N: usize = $tile.frags_n() as usize;
                 // SAFETY: the caller's.
-                unsafe { $op::<$crate::tile_walk::$config, $output, FRAGS_M, FRAGS_N, { $tile.stages - 2 }>(&args) }
+                unsafe { $op::<$crate::tile_walk::$config, $output, FRAGS_M, FRAGS_N>(&args) }
             }
         )*
     };
