@@ -4,13 +4,15 @@ use outerscale::{Backend, Element, Gpu, Layout, Workspace, ops::Choice, registry
 use proptest::{prelude::*, test_runner::Config};
 use std::{io::Write, sync::OnceLock};
 
-/// What a test process runs on: the simulator, or the GPU where `OUTERSCALE_BACKEND=cuda` says so.
+/// What a test process runs on: the simulator, or the GPU where `OUTERSCALE_BACKEND=cuda` says so. The simulator is of
+/// the architecture that `OUTERSCALE_TEST_ARCH` names.
 ///
 /// # Panics
 /// If that driver has no device.
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::open(backend()).unwrap_or_else(|e| panic!("{e}")))
+    let arch = std::env::var("OUTERSCALE_TEST_ARCH").ok();
+    GPU.get_or_init(|| Gpu::open_with_arch(backend(), arch.as_deref()).unwrap_or_else(|e| panic!("{e}")))
 }
 
 /// The simulator unless the environment names another: a GPU that happens to be there has its own test.

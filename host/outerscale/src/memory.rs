@@ -5,16 +5,18 @@ use crate::{
     element::{as_bytes, as_bytes_mut},
     gpu,
 };
-use cust::memory::{AsyncCopyDestination, CopyDestination, DeviceBuffer};
+use cust::memory::{AsyncCopyDestination, CopyDestination, DeviceBuffer, DevicePointer, DeviceSlice};
 use std::{borrow::Cow, marker::PhantomData, sync::Arc};
 
 /// What the host puts between the rows of a matrix: NaN in every element type, so that a kernel which
 /// reads a gap shows it.
 pub(crate) const GAP: u8 = 0xff;
 
-/// Bytes of device memory. Freed when the last user goes.
+/// Bytes of device memory. Freed when the last user goes, unless they are somebody else's.
 pub(crate) struct DeviceMemory {
-    // An `Option` only so that `drop` can free it while the context is current.
+    ptr: u64,
+    bytes: u64,
+    /// The allocation where it is ours; an `Option` also so that `drop` can free it while the context is current.
     buffer: Option<DeviceBuffer<u8>>,
     gpu: Gpu,
 }
@@ -32,30 +34,45 @@ impl DeviceMemory {
         // SAFETY: bytes are never read as anything but `Element`s, valid for every bit pattern.
         let buffer = unsafe { DeviceBuffer::uninitialized(bytes as usize) }
             .map_err(|e| gpu.cuda_error("cuMemAlloc", format!(" for {bytes} bytes"), e))?;
-        Ok(DeviceMemory { buffer: Some(buffer), gpu: gpu.clone() })
+        let ptr = if bytes == 0 { 0 } else { buffer.as_device_ptr().as_raw() };
+        Ok(DeviceMemory { ptr, bytes, buffer: Some(buffer), gpu: gpu.clone() })
+    }
+
+    /// Memory that somebody else has allocated.
+    ///
+    /// # Safety
+    /// It is device memory of the Gpu's context, and outlives this value and all launches that use it.
+    pub(crate) unsafe fn borrowed(gpu: &Gpu, ptr: u64, bytes: u64) -> DeviceMemory {
+        DeviceMemory { ptr, bytes, buffer: None, gpu: gpu.clone() }
+    }
+
+    /// `bytes` bytes from byte `first` on, for a copy.
+    fn slice(&self, first: u64, bytes: u64) -> DeviceSlice<u8> {
+        assert!(first + bytes <= self.bytes, "{bytes} bytes from {first} on of {}", self.bytes);
+        // SAFETY: inside the memory; a slice is an address and a length, and only copies look through it.
+        unsafe { DeviceSlice::from_raw_parts(DevicePointer::from_raw(self.ptr + first), bytes as usize) }
     }
 
     /// `bytes` of memory, every byte `value`.
     pub(crate) fn filled(gpu: &Gpu, bytes: u64, value: u8) -> Result<DeviceMemory> {
-        let mut memory = DeviceMemory::uninitialized(gpu, bytes)?;
-        if let Some(buffer) = memory.buffer.as_mut().filter(|b| !b.is_empty()) {
-            buffer.set_8(value).map_err(|e| gpu.cuda_error("cuMemsetD8", String::new(), e))?;
+        let memory = DeviceMemory::uninitialized(gpu, bytes)?;
+        if bytes > 0 {
+            let filled = memory.slice(0, bytes).set_8(value);
+            filled.map_err(|e| gpu.cuda_error("cuMemsetD8", String::new(), e))?;
         }
         Ok(memory)
     }
 
     /// A copy of `data`.
     pub(crate) fn from_bytes(gpu: &Gpu, data: &[u8]) -> Result<DeviceMemory> {
-        let mut memory = DeviceMemory::uninitialized(gpu, data.len() as u64)?;
-        if let Some(buffer) = memory.buffer.as_mut().filter(|b| !b.is_empty()) {
-            buffer.copy_from(data).map_err(|e| gpu.cuda_error("cuMemcpyHtoD", String::new(), e))?;
-        }
+        let memory = DeviceMemory::uninitialized(gpu, data.len() as u64)?;
+        memory.copy_from(data)?;
         Ok(memory)
     }
 
     /// Address of the first byte; 0 if there is none.
     pub(crate) fn ptr(&self) -> u64 {
-        self.buffer.as_ref().map_or(0, |b| b.as_device_ptr().as_raw())
+        self.ptr
     }
 
     /// Whether `gpu` is what it was allocated with.
@@ -69,23 +86,30 @@ impl DeviceMemory {
     /// If there are not as many.
     pub(crate) fn write(&self, data: &[u8]) -> Result<()> {
         self.gpu.synchronize()?;
-        if let Some(buffer) = self.buffer.as_ref().filter(|_| !data.is_empty()) {
-            let mut part = buffer.index(..data.len());
-            part.copy_from(data).map_err(|e| self.gpu.cuda_error("cuMemcpyHtoD", String::new(), e))?;
+        self.copy_from(data)
+    }
+
+    fn copy_from(&self, data: &[u8]) -> Result<()> {
+        if data.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let copied = self.slice(0, data.len() as u64).copy_from(data);
+        copied.map_err(|e| self.gpu.cuda_error("cuMemcpyHtoD", String::new(), e))
     }
 
     /// Copies all of `from`, which has as many bytes, once the stream gets there.
     pub(crate) fn copy_in_stream(&mut self, from: &DeviceMemory) -> Result<()> {
         self.gpu.make_current()?;
-        let (Some(to), Some(source)) = (self.buffer.as_mut(), from.buffer.as_ref()) else { return Ok(()) };
-        if to.len() != source.len() {
-            let rule = format!("a copy needs {} bytes, got {}", source.len(), to.len());
+        if self.bytes != from.bytes {
+            let rule = format!("a copy needs {} bytes, got {}", from.bytes, self.bytes);
             return Err(Error::argument("copy", "to", rule));
         }
+        if self.bytes == 0 {
+            return Ok(());
+        }
+        let (mut to, from) = (self.slice(0, self.bytes), from.slice(0, from.bytes));
         // SAFETY: freeing either waits for the device, and the stream orders the copy with all that uses them.
-        unsafe { to.async_copy_from(source, self.gpu.stream()) }
+        unsafe { to.async_copy_from(&from, self.gpu.stream()) }
             .map_err(|e| self.gpu.cuda_error("cuMemcpyDtoDAsync", String::new(), e))
     }
 
@@ -96,18 +120,17 @@ impl DeviceMemory {
     pub(crate) fn download_part<T: Element>(&self, first: u64, count: u64) -> Result<Vec<T>> {
         self.gpu.synchronize()?;
         let mut host = vec![T::ZERO; count as usize];
-        if let Some(buffer) = self.buffer.as_ref().filter(|_| count > 0) {
+        if count > 0 {
             let bytes = as_bytes_mut(&mut host);
-            let start = first as usize * size_of::<T>();
-            let part = buffer.index(start..start + bytes.len());
-            part.copy_to(bytes).map_err(|e| self.gpu.cuda_error("cuMemcpyDtoH", String::new(), e))?;
+            let copied = self.slice(first * T::DTYPE.bytes(), bytes.len() as u64).copy_to(bytes);
+            copied.map_err(|e| self.gpu.cuda_error("cuMemcpyDtoH", String::new(), e))?;
         }
         Ok(host)
     }
 
     /// Its size.
     pub(crate) fn bytes(&self) -> u64 {
-        self.buffer.as_ref().map_or(0, |b| b.len() as u64)
+        self.bytes
     }
 
     /// The first `count` elements, after what was launched before has ended.
@@ -162,14 +185,54 @@ pub(crate) struct DeviceMatrix<T> {
 impl<T: Element> DeviceMatrix<T> {
     /// A copy of `host`, row-major without gaps [rows, cols]; gaps of the layout are filled with [`GAP`].
     pub(crate) fn upload(gpu: &Gpu, argument: &'static str, host: &[T], layout: Layout) -> Result<Self> {
+        Self::upload_with_room(gpu, argument, host, layout, 0)
+    }
+
+    /// As [`DeviceMatrix::upload`], in memory of at least `room` elements; those past the layout's are [`GAP`] too.
+    pub(crate) fn upload_with_room(
+        gpu: &Gpu,
+        argument: &'static str,
+        host: &[T],
+        layout: Layout,
+        room: u64,
+    ) -> Result<Self> {
         layout.check(argument, T::DTYPE.bytes())?;
-        let memory = DeviceMemory::from_bytes(gpu, &laid_out("upload", argument, host, layout)?)?;
-        Ok(DeviceMatrix { memory: Arc::new(memory), layout, element: PhantomData })
+        let mut bytes = laid_out("upload", argument, host, layout)?;
+        let room = (room * T::DTYPE.bytes()) as usize;
+        if bytes.len() < room {
+            bytes.to_mut().resize(room, GAP);
+        }
+        Ok(DeviceMatrix { memory: Arc::new(DeviceMemory::from_bytes(gpu, &bytes)?), layout, element: PhantomData })
     }
 
     /// Copies `host` over what is there.
     pub(crate) fn write(&mut self, argument: &'static str, host: &[T]) -> Result<()> {
         self.memory.write(&laid_out("write", argument, host, self.layout)?)
+    }
+
+    /// A matrix in memory that somebody else has allocated, `bytes` from `ptr` on.
+    ///
+    /// # Safety
+    /// As [`DeviceMemory::borrowed`].
+    pub(crate) unsafe fn borrow(
+        gpu: &Gpu,
+        argument: &'static str,
+        (ptr, bytes): (u64, u64),
+        layout: Layout,
+    ) -> Result<Self> {
+        layout.check(argument, T::DTYPE.bytes())?;
+        let needed = layout.span() * T::DTYPE.bytes();
+        if needed > bytes {
+            let rule = format!("{layout:?} takes {needed} bytes, there are {bytes}");
+            return Err(Error::argument("borrow", argument, rule));
+        }
+        if !ptr.is_multiple_of(T::DTYPE.bytes()) {
+            let rule = format!("must be aligned to {} bytes, is at {ptr:#x}", T::DTYPE.bytes());
+            return Err(Error::argument("borrow", argument, rule));
+        }
+        // SAFETY: the caller's.
+        let memory = Arc::new(unsafe { DeviceMemory::borrowed(gpu, ptr, bytes) });
+        Ok(DeviceMatrix { memory, layout, element: PhantomData })
     }
 
     /// Memory for a matrix; every byte is `fill`, or unknown.

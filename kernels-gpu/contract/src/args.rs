@@ -20,7 +20,9 @@ pub struct Matrix {
     pub row_stride: u64,
 }
 
-/// Codes as our quantizers write them: int8 `[rows, cols]`, rows `row_bytes` apart and zero from `cols` on.
+/// Codes of tokens: int8 `[rows, cols]`, rows `row_bytes` apart. A row is readable to the end of the k_block that
+/// holds its last code ([`crate::limits::readable_row_bytes`]), and what is there beyond `cols` is anything: the weights
+/// are zero there. Quantizers write zeros up to [`crate::limits::padded_row_bytes`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Codes {
@@ -30,7 +32,7 @@ pub struct Codes {
     pub rows: u64,
     /// Number of codes in a row that mean something (K).
     pub cols: u64,
-    /// Bytes from one row to the next: [`crate::limits::padded_row_bytes`] of `cols`.
+    /// Bytes from one row to the next, a multiple of 16.
     pub row_bytes: u64,
 }
 

@@ -1,6 +1,8 @@
 //! The limits and constants of the numeric contract (NUMERICS.md) that both sides need.
 
-/// Rows of codes that our quantizers write are zero-padded to this many bytes, and the GEMM relies on it.
+use crate::swizzle;
+
+/// Rows of codes that our quantizers write are zero-padded to this many bytes.
 pub const ROW_ALIGN_BYTES: u64 = 128;
 
 /// The largest K whose int32 accumulator cannot overflow: 127 · 127 · K ≤ 2³¹ − 1.
@@ -29,6 +31,14 @@ pub const NAN_F32: u32 = 0x7fff_ffff;
 
 /// The bits of the one NaN that is ever written: f16 and bf16.
 pub const NAN_16: u16 = 0x7fff;
+
+/// The unit in which products read rows of codes, and the alignment of each row.
+pub const CHUNK_BYTES: u64 = swizzle::CHUNK_BYTES as u64;
+
+/// Bytes of a row of `cols` codes that a product may read: whole k_blocks.
+pub const fn readable_row_bytes(cols: u64) -> u64 {
+    cols.next_multiple_of(ROW_ALIGN_BYTES)
+}
 
 /// Bytes from one row of codes to the next for `cols` codes a row.
 pub const fn padded_row_bytes(cols: u64) -> u64 {

@@ -22,6 +22,7 @@ mod quantize_smooth;
 mod reduce;
 mod registry;
 mod running;
+mod shapes;
 mod smooth;
 mod smooth_layers;
 mod whole;

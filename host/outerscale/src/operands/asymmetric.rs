@@ -77,7 +77,7 @@ impl AsymmetricTokens {
             let rule = format!("{} rows of codes have as many zero points, got {}", codes.rows(), zero_points.0.len());
             return Err(Error::argument("from_packed", "zero_points", rule));
         }
-        Ok(AsymmetricTokens { codes: codes.0, scales, zero_points })
+        Ok(AsymmetricTokens { codes: codes.0.given(), scales, zero_points })
     }
 
     /// The scales, f32 `[tokens]`.

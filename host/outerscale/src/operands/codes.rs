@@ -5,13 +5,18 @@ use crate::{
     element::as_bytes,
     memory::{DeviceMatrix, DeviceMemory},
 };
-use contract::limits::{ROW_ALIGN_BYTES, padded_row_bytes};
+use contract::limits::{CHUNK_BYTES, ROW_ALIGN_BYTES, padded_row_bytes, readable_row_bytes};
 use std::sync::Arc;
 
-/// int8 [rows, cols] as our quantizers write them: rows zero-padded to 128 bytes.
+/// int8 [rows, cols] as the products read tokens: rows of whole 16-byte chunks, each readable to the end of a k_block.
+/// Our quantizers write zeros there; the weights are zero beyond K, so that anything will do.
 #[derive(Clone)]
 pub(crate) struct CodeMatrix {
     pub(crate) memory: Arc<DeviceMemory>,
+    /// Bytes before code (0, 0).
+    offset: u64,
+    /// Bytes from one row to the next.
+    row_bytes: u64,
     pub(crate) rows: u64,
     pub(crate) cols: u64,
     /// The largest magnitude a code can have: 127 for ours, 128 for codes from elsewhere.
@@ -34,7 +39,13 @@ impl CodeMatrix {
         };
         // Unknown content, on purpose: the kernels promise to write the padding too.
         let memory = Arc::new(DeviceMemory::uninitialized(gpu, bytes)?);
-        Ok(CodeMatrix { memory, rows: 0, cols, magnitude: 127, is_room: true })
+        let row_bytes = padded_row_bytes(cols);
+        Ok(CodeMatrix { memory, offset: 0, row_bytes, rows: 0, cols, magnitude: 127, is_room: true })
+    }
+
+    /// The codes, no longer as room: somebody has a part in what belongs to them.
+    pub(super) fn given(self) -> Self {
+        CodeMatrix { is_room: false, ..self }
     }
 
     /// Sets the shape, as `op` is to write it.
@@ -57,40 +68,81 @@ impl CodeMatrix {
             let rule = format!("have room for {most} rows of {cols} codes, [{rows}, {cols}] are to be written");
             return Err(Error::argument(op, argument, rule));
         }
-        (self.rows, self.cols, self.magnitude) = (rows, cols, magnitude);
+        (self.rows, self.cols, self.row_bytes, self.magnitude) = (rows, cols, row_bytes, magnitude);
         Ok(())
     }
 
     /// A copy of `codes`, row-major without gaps, padded by the host: for checks that must not depend on
     /// the packing kernel.
     pub(crate) fn upload(gpu: &Gpu, codes: &[i8], rows: u64, cols: u64, magnitude: u64) -> Result<Self> {
-        let row_bytes = padded_row_bytes(cols) as usize;
-        let mut padded = vec![0i8; rows as usize * row_bytes];
-        for (to, from) in padded.chunks_exact_mut(row_bytes).zip(codes.chunks_exact(cols as usize)) {
-            to[..cols as usize].copy_from_slice(from);
-        }
+        let padded = padded(codes, cols);
         let memory = Arc::new(DeviceMemory::from_bytes(gpu, as_bytes(&padded))?);
-        Ok(CodeMatrix { memory, rows, cols, magnitude, is_room: false })
+        let row_bytes = padded_row_bytes(cols);
+        Ok(CodeMatrix { memory, offset: 0, row_bytes, rows, cols, magnitude, is_room: false })
+    }
+
+    /// Rows from elsewhere as they lie.
+    ///
+    /// # Errors
+    /// What of their place keeps the products from reading them.
+    pub(super) fn as_they_lie(codes: &Int8Matrix) -> std::result::Result<Self, String> {
+        let DeviceMatrix { memory, layout, .. } = &codes.0;
+        let Layout { rows, cols, row_stride, offset } = *layout;
+        let first = memory.ptr() + offset;
+        if !first.is_multiple_of(CHUNK_BYTES) {
+            return Err(format!("the first is not on a {CHUNK_BYTES}-byte boundary"));
+        }
+        if !row_stride.is_multiple_of(CHUNK_BYTES) && rows > 1 {
+            return Err(format!("{row_stride} bytes from one to the next are no multiple of {CHUNK_BYTES}"));
+        }
+        let end = offset + rows.saturating_sub(1) * row_stride + readable_row_bytes(cols);
+        if rows > 0 && end > memory.bytes() {
+            let whole = readable_row_bytes(cols);
+            return Err(format!("the memory ends before the last of them has {whole} bytes, whole k_blocks"));
+        }
+        // Codes from elsewhere may hold -128. The stride of one row alone may be anything.
+        let row_bytes = row_stride.next_multiple_of(CHUNK_BYTES);
+        Ok(CodeMatrix { memory: memory.clone(), offset, row_bytes, rows, cols, magnitude: 128, is_room: false })
     }
 
     pub(crate) fn as_arg(&self) -> contract::args::Codes {
         contract::args::Codes {
-            ptr: self.memory.ptr(),
+            ptr: self.memory.ptr() + self.offset,
             rows: self.rows,
             cols: self.cols,
-            row_bytes: padded_row_bytes(self.cols),
+            row_bytes: self.row_bytes,
         }
     }
 
     pub(super) fn download(&self) -> Result<Vec<i8>> {
-        let padded = self.download_padded()?;
-        let (row_bytes, cols) = (padded_row_bytes(self.cols) as usize, self.cols as usize);
-        Ok(padded.chunks_exact(row_bytes).flat_map(|row| row[..cols].iter().copied()).collect())
+        if self.rows == 0 {
+            return Ok(Vec::new());
+        }
+        let all: Vec<i8> = self.memory.download(self.offset + (self.rows - 1) * self.row_bytes + self.cols)?;
+        let row = |row| {
+            let start = (self.offset + row * self.row_bytes) as usize;
+            all[start..start + self.cols as usize].iter().copied()
+        };
+        Ok((0..self.rows).flat_map(row).collect())
     }
 
     pub(super) fn download_padded(&self) -> Result<Vec<i8>> {
-        self.memory.download(self.rows * padded_row_bytes(self.cols))
+        if self.is_room {
+            // With what the kernel wrote there.
+            return self.memory.download(self.rows * self.row_bytes);
+        }
+        Ok(padded(&self.download()?, self.cols))
     }
+}
+
+/// Rows of `cols` codes without gaps → each with zeros up to a whole k_block.
+fn padded(codes: &[i8], cols: u64) -> Vec<i8> {
+    let row_bytes = padded_row_bytes(cols) as usize;
+    let mut padded = vec![0; codes.len() / (cols as usize).max(1) * row_bytes];
+    for (to, from) in padded.chunks_exact_mut(row_bytes.max(1)).zip(codes.chunks_exact((cols as usize).max(1))) {
+        to[..cols as usize].copy_from_slice(from);
+    }
+    padded
 }
 
 macro_rules! code_accessors {
@@ -175,7 +227,7 @@ impl<S: TokenScale> QuantizedTokens<S> {
     /// `scales` where their number is not that of the rows.
     pub fn from_packed(codes: PackedCodes, scales: Scales<S>) -> Result<Self> {
         check_count(codes.rows(), &scales)?;
-        Ok(QuantizedTokens { codes: codes.0, own_scales: scales.clone(), scales })
+        Ok(QuantizedTokens { codes: codes.0.given(), own_scales: scales.clone(), scales })
     }
 
     /// The scales: f32 `[tokens]`, or `[1]`.
@@ -193,16 +245,36 @@ pub(super) fn check_count<S: ScaleKind>(rows: u64, scales: &Scales<S>) -> Result
     Err(Error::argument("from_packed", "scales", rule))
 }
 
-/// int8 [rows, K] from elsewhere, any row stride and alignment: to be packed before a product.
+/// int8 [rows, K] from elsewhere, any row stride and alignment.
 pub struct Int8Matrix(pub(crate) DeviceMatrix<i8>);
 
 impl Int8Matrix {
+    /// Codes in device memory of the caller's, such as a tensor of PyTorch's: `bytes` from `ptr` on, in which `layout`
+    /// says where the codes lie.
+    ///
+    /// # Errors
+    /// `codes` where the layout is wrong or goes beyond `bytes`.
+    ///
+    /// # Safety
+    /// As [`Activations::borrow`](crate::Activations::borrow).
+    pub unsafe fn borrow(gpu: &Gpu, ptr: u64, bytes: u64, layout: Layout) -> Result<Self> {
+        // SAFETY: the caller's.
+        unsafe { DeviceMatrix::borrow(gpu, "codes", (ptr, bytes), layout) }.map(Int8Matrix)
+    }
+
+    /// Address of the first byte of its memory.
+    pub fn device_ptr(&self) -> u64 {
+        self.0.memory.ptr()
+    }
+
     /// Copies codes, row-major without gaps, to the device and lays them out there.
     ///
     /// # Errors
     /// `codes` where their number or the layout is wrong; a CUDA error.
     pub fn upload(gpu: &Gpu, codes: &[i8], layout: Layout) -> Result<Self> {
-        DeviceMatrix::upload(gpu, "codes", codes, layout).map(Int8Matrix)
+        // To the end of the last row's k_block, so that the rows can be read as they lie.
+        let room = layout.span() + readable_row_bytes(layout.cols) - layout.cols;
+        DeviceMatrix::upload_with_room(gpu, "codes", codes, layout, room).map(Int8Matrix)
     }
 }
 
@@ -210,5 +282,14 @@ impl Int8Matrix {
 pub struct PackedCodes(pub(crate) CodeMatrix);
 
 impl PackedCodes {
+    /// Codes from elsewhere as they lie, without a copy: where the first is on a 16-byte boundary, rows are a multiple of
+    /// 16 bytes apart, and the memory reaches to the end of the last one's k_block. What lies beyond K does not matter.
+    ///
+    /// # Errors
+    /// What of that they lack: [`ops::pack_rows`](crate::ops::pack_rows()) copies them then.
+    pub fn as_they_lie(codes: &Int8Matrix) -> std::result::Result<Self, String> {
+        CodeMatrix::as_they_lie(codes).map(PackedCodes)
+    }
+
     code_accessors!(0);
 }

@@ -9,11 +9,31 @@ use contract::grid;
 use std::sync::Arc;
 
 macro_rules! matrix {
-    ($(#[$doc:meta])* $type:ident, $bound:ident) => {
+    ($(#[$doc:meta])* $type:ident, $bound:ident, $name:literal) => {
         $(#[$doc])*
         pub struct $type<T>(pub(crate) DeviceMatrix<T>);
 
         impl<T: $bound> $type<T> {
+            /// A matrix in device memory of the caller's, such as a tensor of PyTorch's: `bytes` from `ptr` on, in which
+            /// `layout` says where the elements lie.
+            ///
+            /// # Errors
+            /// The matrix where the layout is wrong or goes beyond `bytes`, or `ptr` is not aligned to an element.
+            ///
+            /// # Safety
+            /// The bytes are device memory of the primary context of the Gpu's device. They stay allocated until this
+            /// value is gone and everything launched with it has ended ([`Gpu::synchronize`]), graphs among it. What
+            /// other streams do to them is ordered by the caller, as the Gpu's stream does not wait for others.
+            pub unsafe fn borrow(gpu: &Gpu, ptr: u64, bytes: u64, layout: Layout) -> Result<Self> {
+                // SAFETY: the caller's.
+                unsafe { DeviceMatrix::borrow(gpu, $name, (ptr, bytes), layout) }.map($type)
+            }
+
+            /// Address of the first byte of its memory, for who launches kernels of their own.
+            pub fn device_ptr(&self) -> u64 {
+                self.0.memory.ptr()
+            }
+
             /// Number of rows.
             pub fn rows(&self) -> u64 {
                 self.0.layout.rows
@@ -35,17 +55,20 @@ macro_rules! matrix {
 matrix!(
     /// Activations x [tokens, K] in device memory, any row stride and element alignment.
     Activations,
-    Float
+    Float,
+    "x"
 );
 matrix!(
     /// Weights w [N, K] in device memory, any row stride and element alignment.
     Weights,
-    Float
+    Float,
+    "w"
 );
 matrix!(
     /// The product y [tokens, N] in device memory, any row stride and element alignment.
     Output,
-    OutputElement
+    OutputElement,
+    "y"
 );
 
 impl<T: Float> Activations<T> {

@@ -32,7 +32,7 @@ pub use gemm_asym::{AsymmetricProduct, gemm_asym};
 pub use gemm_outliers::{OutlierProduct, gemm_outliers};
 pub use outlier_columns::{check_threshold, outlier_columns, outlier_columns_into};
 pub use outlier_list::{outlier_list, outlier_list_into};
-pub use pack_rows::pack_rows;
+pub use pack_rows::{pack_rows, rows_for_product};
 pub use pack_weights::pack_weights;
 pub use quantize_asym::{quantize_asym, quantize_asym_into};
 pub use quantize_outliers::{quantize_outliers, quantize_outliers_into};

@@ -21,6 +21,26 @@ pub(crate) const PACK_ROWS: Table = Table {
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };
 
+/// Tokens from elsewhere as the product takes them: as they lie where it can read them so
+/// ([`PackedCodes::as_they_lie`]), else copied by [`fn@pack_rows`]. The log says which, and why.
+///
+/// # Errors
+/// As [`fn@pack_rows`].
+pub fn rows_for_product(gpu: &Gpu, codes: &Int8Matrix) -> Result<(PackedCodes, Option<Launch>)> {
+    let layout = codes.0.layout;
+    check_cols("rows_for_product", "codes", layout.cols)?;
+    match PackedCodes::as_they_lie(codes) {
+        Ok(rows) => {
+            log::info!("int8 [{}, {}] from elsewhere is read as it lies", layout.rows, layout.cols);
+            Ok((rows, None))
+        }
+        Err(reason) => {
+            log::info!("int8 [{}, {}] from elsewhere has to be copied: {reason}", layout.rows, layout.cols);
+            pack_rows(gpu, codes, Choice::Auto).map(|(rows, launch)| (rows, Some(launch)))
+        }
+    }
+}
+
 /// int8 [rows, K], any row stride and alignment → the same codes in rows zero-padded to 128 bytes.
 ///
 /// # Errors
