@@ -319,7 +319,8 @@ impl Trial<'_> {
         let scales = |s: &[f32]| args::Scales { ptr: self.machine.vector(s), stride: 1 };
         let (s_x, s_w) = (scales(&p.s_x), scales(&p.s_w));
         let q_w = self.weights(&p.w, n, k);
-        let args = args::GemmArgs { q_x: operand(&p.x, m), q_w, s_x, s_w, bias, y, workspace: NO_WORKSPACE };
+        let workspace = self.workspace();
+        let args = args::GemmArgs { q_x: operand(&p.x, m), q_w, s_x, s_w, bias, y, workspace };
         let problem = Problem { n: n as u64, k: k as u64, ..problem(Place::contiguous(m, k)) };
         if has_zero_points {
             let (zero_points, w_sums) = (self.machine.vector(&zero_points), self.machine.vector(&w_sums));
@@ -328,7 +329,17 @@ impl Trial<'_> {
         } else {
             self.machine.launch(self.entry, self.variant, &problem, &args)?;
         }
-        self.compare("y", y.ptr, &want)
+        self.compare("y", y.ptr, &want)?;
+        match self.machine.download(workspace.ptr, workspace.bytes as usize).iter().position(|byte| *byte != 0) {
+            Some(at) => Err(format!("the workspace is not zero again at byte {at}")),
+            None => Ok(()),
+        }
+    }
+
+    /// A workspace as a launch finds it: zero. As much as any product here needs in any grid.
+    fn workspace(&self) -> args::Workspace {
+        let zeros = vec![0i8; 1 << 20];
+        args::Workspace { ptr: self.machine.vector(&zeros), bytes: zeros.len() as u64 }
     }
 
     /// A bias rounded to a type, on the device, and what it is in f32 then.

@@ -2,6 +2,7 @@
 //!
 //! The counts are the whole process's, so that this is one test in a process of its own.
 
+use contract::stream::{STREAM8, STREAM16};
 use contract::{gemm_tile::TILES, grid, limits::padded_row_bytes};
 use half::{bf16, f16};
 use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, Workspace, ops, ops::Choice};
@@ -72,6 +73,38 @@ fn tiles_are_read_once(gpu: &Gpu) {
     }
 }
 
+/// Aligned shapes: w once whatever the split, in whole sectors and without a bank conflict.
+fn weights_are_streamed_once(gpu: &Gpu) {
+    let (n, k) = (320u64, 4096);
+    let w: Vec<f32> = Kind::ALL[0].matrix(n as usize, k as usize, 3);
+    let w = Weights::upload(gpu, &w, Layout::contiguous(n, k)).unwrap();
+    let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
+    for (stream, m) in [(STREAM8, 1), (STREAM8, 8), (STREAM16, 16)] {
+        let x: Vec<f32> = Kind::ALL[0].matrix(m as usize, k as usize, 2);
+        let x = Activations::upload(gpu, &x, Layout::contiguous(m, k)).unwrap();
+        let (x, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
+        let mut workspace = Workspace::new(gpu, ops::workspace_bytes(gpu, m, n, k)).unwrap();
+        // 40 steps: fewer blocks than panels, one panel in two or three of them, one block a step.
+        for blocks in [3, 7, 40] {
+            let mut y = Output::<i32>::new(gpu, Layout::contiguous(m, n)).unwrap();
+            let product = ops::Product { x: &x, w: &w, bias: None };
+            let choice = Choice::Limited { variant: stream.name, blocks };
+            let counts = counted(|| drop(ops::gemm(gpu, product, &mut y, &mut workspace, choice).unwrap()));
+            let [(entry, counts)] = &counts[..] else { panic!("one kernel multiplies, got {counts:?}") };
+            let what = format!("{entry}, {m} tokens, {blocks} blocks");
+            assert_eq!(counts.blocks, u64::from(blocks), "{what}");
+            let needed = n * k + (n / 64) * m * k;
+            // Beside the operands: the sums of each panel, taken once.
+            let sums = counts.global_bytes_read - needed;
+            assert!(sums <= n * m * 4 && sums.is_multiple_of(64 * m * 4), "{what}: {sums} bytes besides w and x");
+            assert!(counts.global_bytes_read * 100 <= needed * 102, "{what}: {} bytes", counts.global_bytes_read);
+            assert_eq!(counts.global.total().excessive(), 0, "{what}: sectors");
+            assert_eq!(counts.shared.total().excessive(), 0, "{what}: wavefronts");
+            assert_eq!(counts.macs, 16 * n * k, "{what}: no product is formed twice");
+        }
+    }
+}
+
 #[test]
 fn memory_is_touched_once() {
     let gpu = Gpu::open(Backend::Sim).unwrap();
@@ -79,4 +112,5 @@ fn memory_is_touched_once() {
     tokens_are_read_once::<f16>(&gpu);
     tokens_are_read_once::<bf16>(&gpu);
     tiles_are_read_once(&gpu);
+    weights_are_streamed_once(&gpu);
 }

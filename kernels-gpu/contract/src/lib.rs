@@ -12,5 +12,6 @@ pub mod limits;
 pub mod packed;
 pub mod preset;
 pub mod split;
+pub mod stream;
 pub mod stream_k;
 pub mod swizzle;

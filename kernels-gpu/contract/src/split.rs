@@ -31,45 +31,60 @@ pub const fn sums_offset(blocks: u64, place: u64, sums: u64) -> u64 {
     (blocks * COUNTER_BYTES).next_multiple_of(ALIGN_BYTES) + place * sums * SUM_BYTES
 }
 
-/// Steps dealt out to blocks: the first `longer` blocks have one more than the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shares {
-    /// Steps of the blocks that have fewer.
-    steps: u32,
-    /// Blocks that have one step more.
-    longer: u32,
-}
-
-impl Shares {
-    /// `steps` steps for `blocks` blocks, at least one.
-    #[inline(always)]
-    pub const fn new(steps: u32, blocks: u32) -> Self {
-        let each = steps / at_least_one(blocks);
-        Self { steps: each, longer: steps - each * blocks }
-    }
-
-    /// The first step of block `block`; of the block after the last, the number of steps.
-    #[inline(always)]
-    pub const fn first(&self, block: u32) -> u32 {
-        block * self.steps + if block < self.longer { block } else { self.longer }
-    }
-
-    /// The block that has step `step`.
-    #[inline(always)]
-    pub const fn block_of(&self, step: u32) -> u32 {
-        let of_longer = self.longer * (self.steps + 1);
-        if step < of_longer {
-            step / at_least_one(self.steps + 1)
-        } else {
-            self.longer + (step - of_longer) / at_least_one(self.steps)
+macro_rules! shares {
+    ($(#[$meta:meta])* $name:ident counts $int:ident, never by 0: $at_least_one:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            /// Steps of the blocks that have fewer.
+            steps: $int,
+            /// Blocks that have one step more.
+            longer: $int,
         }
-    }
+
+        impl $name {
+            /// `steps` steps for `blocks` blocks, at least one.
+            #[inline(always)]
+            pub const fn new(steps: $int, blocks: u32) -> Self {
+                let each = steps / $at_least_one(blocks as $int);
+                Self { steps: each, longer: steps - each * blocks as $int }
+            }
+
+            /// The first step of block `block`; of the block after the last, the number of steps.
+            #[inline(always)]
+            pub const fn first(&self, block: u32) -> $int {
+                let block = block as $int;
+                block * self.steps + if block < self.longer { block } else { self.longer }
+            }
+
+            /// The block that has step `step`.
+            #[inline(always)]
+            pub const fn block_of(&self, step: $int) -> u32 {
+                let of_longer = self.longer * (self.steps + 1);
+                let block = if step < of_longer {
+                    step / $at_least_one(self.steps + 1)
+                } else {
+                    self.longer + (step - of_longer) / $at_least_one(self.steps)
+                };
+                block as u32
+            }
+        }
+
+        /// Keeps the panic of a division by zero out of the device code.
+        const fn $at_least_one(n: $int) -> $int {
+            if n == 0 { 1 } else { n }
+        }
+    };
 }
 
-/// Keeps the panic of a division by zero out of the device code.
-const fn at_least_one(n: u32) -> u32 {
-    if n == 0 { 1 } else { n }
-}
+shares!(
+    /// Steps dealt out to blocks: the first blocks have one more than the others.
+    Shares counts u32, never by 0: at_least_one
+);
+shares!(
+    /// [`Shares`] of more steps than 32 bits count.
+    LongShares counts u64, never by 0: at_least_one_long
+);
 
 #[cfg(test)]
 mod tests {
@@ -86,6 +101,22 @@ mod tests {
             let lengths = || (0..blocks).map(|block| shares.first(block + 1) - shares.first(block));
             assert!(lengths().max().unwrap() - lengths().min().unwrap() <= 1, "{steps} steps, {blocks} blocks");
         }
+    }
+
+    #[test]
+    fn shares_in_64_bits_are_the_same() {
+        for (steps, blocks) in CASES {
+            let (shares, long) = (Shares::new(steps, blocks), LongShares::new(steps as u64, blocks));
+            for block in [0, blocks / 2, blocks] {
+                assert_eq!(shares.first(block) as u64, long.first(block));
+            }
+            for step in [0, steps / 3, steps.saturating_sub(1)] {
+                assert_eq!(shares.block_of(step), long.block_of(step as u64));
+            }
+        }
+        let long = LongShares::new(1 << 40, 7);
+        assert_eq!(long.first(7), 1 << 40);
+        assert_eq!([long.block_of(long.first(3)), long.block_of(long.first(3) - 1)], [3, 2]);
     }
 
     #[test]

@@ -55,6 +55,18 @@ pub unsafe fn atom_relaxed_gpu_global_add_u32(addr: u64, value: u32) -> u32 {
     })
 }
 
+/// `st.relaxed.gpu.global.b32`: a store that does not race with atomics of the same word (section 9.7.9.12).
+///
+/// # Safety
+/// `addr` is aligned to 4 bytes and writable.
+#[inline(always)]
+pub unsafe fn st_relaxed_gpu_global_b32(addr: u64, value: u32) {
+    // SAFETY: the caller's.
+    instruction!("st.relaxed.gpu.global.b32", unsafe {
+        core::arch::asm!("st.relaxed.gpu.global.b32 [{}], {};", in(reg64) addr, in(reg32) value, options(nostack))
+    })
+}
+
 /// `fence.acq_rel.gpu`: what this thread did and knows of comes before what other threads of the GPU do after they have
 /// seen, and fenced, a value that it writes to an atomic behind the fence (section 9.7.13.4).
 ///

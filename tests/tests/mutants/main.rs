@@ -3,6 +3,7 @@
 //!
 //! `cargo test -p outerscale-tests --test mutants -- --nocapture` prints the table.
 
+mod decode;
 mod edit;
 mod outliers;
 mod presets;
@@ -76,7 +77,7 @@ fn shipped_kernels_pass_in_every_way() {
 #[test]
 fn every_mutant_is_caught() {
     let mut mutants = Vec::new();
-    let tables = [table::MUTATIONS, smoothing::MUTATIONS, outliers::MUTATIONS, presets::MUTATIONS];
+    let tables = [table::MUTATIONS, smoothing::MUTATIONS, outliers::MUTATIONS, presets::MUTATIONS, decode::MUTATIONS];
     for mutation in tables.into_iter().flatten() {
         for entry in mutation.entries {
             let made = (mutation.edit)(&source(entry));

@@ -25,4 +25,5 @@ mod running;
 mod shapes;
 mod smooth;
 mod smooth_layers;
+mod split;
 mod whole;

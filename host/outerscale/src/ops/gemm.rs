@@ -1,7 +1,7 @@
 //! The int8 product with the one epilogue of the numeric contract.
 
 use super::variant::{Table, always};
-use super::{Choice, Preference, Problem};
+use super::{Choice, Preference, Problem, decode};
 use crate::{
     Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, PackedWeights, QuantizedTokens,
     QuantizedWeights, Result, TokenScale, WeightScale, Workspace, gpu::LaunchRequest, memory::DeviceMemory,
@@ -45,6 +45,8 @@ const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
 pub(crate) const GEMM: Table = Table {
     op: "gemm",
     variants: &[
+        decode::STREAMS[0],
+        decode::STREAMS[1],
         tile_variant!(T128X256, "gemm_t128x256", DTYPES),
         tile_variant!(T128X256S3, "gemm_t128x256s3", DTYPES),
         tile_variant!(T128X128, "gemm_t128x128", DTYPES),
@@ -54,6 +56,8 @@ pub(crate) const GEMM: Table = Table {
         tile_variant!(T16X64, "gemm_t16x64", DTYPES),
     ],
     preferences: &[
+        decode::PREFERENCES[0],
+        decode::PREFERENCES[1],
         Preference { variant: "t16x64", when: |p| p.m <= 16, why: "few tokens: no row of a tile is idle" },
         Preference { variant: "t32x64", when: |p| p.m <= 32, why: "few tokens: no row of a tile is idle" },
         Preference {
@@ -234,7 +238,7 @@ mod tests {
         Problem {
             m,
             n,
-            k: 64,
+            k: 4096,
             multiprocessors: 132,
             shared_limit: 227 << 10,
             thread_limit: 1024,
@@ -257,6 +261,11 @@ mod tests {
         assert_eq!(chosen(4096, 4096), "t128x256s3");
         let small_shared = Problem { shared_limit: 99 << 10, ..problem(4096, 4096) };
         assert_eq!(choose(&GEMM, &small_shared, Dtype::F16, Choice::Auto).unwrap().variant.name, "t128x256");
+        let with_workspace = |m| {
+            let problem = Problem { workspace_bytes: 4 << 20, ..problem(m, 4096) };
+            choose(&GEMM, &problem, Dtype::F16, Choice::Auto).unwrap().variant.name
+        };
+        assert_eq!([1, 8, 9, 16, 17].map(with_workspace), ["stream8", "stream8", "stream16", "stream16", "t32x64"]);
     }
 
     #[test]
@@ -268,8 +277,9 @@ mod tests {
     #[test]
     fn variants_are_the_compiled_tiles() {
         let names: Vec<_> = GEMM.variants.iter().map(|v| v.name).collect();
-        let tiles: Vec<_> = contract::gemm_tile::TILES.iter().map(|t| t.name).collect();
-        assert_eq!(names, tiles);
+        let streams = contract::stream::STREAMS.iter().map(|stream| stream.name);
+        let compiled: Vec<_> = streams.chain(contract::gemm_tile::TILES.iter().map(|tile| tile.name)).collect();
+        assert_eq!(names, compiled);
         for variant in GEMM.variants {
             assert_eq!(variant.stem, format!("gemm_{}", variant.name));
         }

@@ -5,6 +5,7 @@
 //! committed preference; a variant asked for by name is validated the same), and launches.
 
 mod column_absmax;
+mod decode;
 mod gemm;
 mod gemm_asym;
 mod gemm_outliers;

@@ -143,7 +143,8 @@ impl Liveness {
 
 fn starts_block(lowered: &Lowered, at: usize) -> bool {
     // Layout puts a `Join` where lanes can meet, and a jump of its own behind a branch whose fall-through lies elsewhere.
-    matches!(lowered.code[at].op, Op::Join) || matches!(lowered.code[at - 1].op, Op::Branch { .. } | Op::BranchTable { .. })
+    matches!(lowered.code[at].op, Op::Join)
+        || matches!(lowered.code[at - 1].op, Op::Branch { .. } | Op::BranchTable { .. })
 }
 
 /// Live-in and live-out sets, backwards to a fixed point.

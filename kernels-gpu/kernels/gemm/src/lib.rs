@@ -12,6 +12,7 @@ mod epilogue;
 pub mod gemm;
 pub mod gemm_asym;
 pub mod gemm_outliers;
+pub mod gemm_stream;
 mod main_loop;
 mod tile_loader;
 mod tile_walk;
