@@ -6,11 +6,15 @@ use std::{env, error::Error, fmt::Write, fs, path::Path, process::ExitCode};
 /// Compiled for sm_80 (mma.sync for int8, cp.async), runs on every later GPU.
 const PORTABLE: &[NvvmArch] = &[NvvmArch::Compute80];
 
+/// Compiled for sm_90a, for wgmma: runs there only.
+const HOPPER: &[NvvmArch] = &[NvvmArch::Compute90a];
+
 /// The device crates, in the order of `ptx::Module::ALL`, and the architectures that each is compiled for.
-const MODULES: &[(&str, &[NvvmArch])] = &[("reduce", PORTABLE), ("quantize", PORTABLE), ("gemm", PORTABLE)];
+const MODULES: &[(&str, &[NvvmArch])] =
+    &[("reduce", PORTABLE), ("quantize", PORTABLE), ("gemm", PORTABLE), ("gemm_sm90", HOPPER)];
 
 /// Every architecture of [`MODULES`], oldest first.
-const ARCHS: &[NvvmArch] = &[NvvmArch::Compute80];
+const ARCHS: &[NvvmArch] = &[NvvmArch::Compute80, NvvmArch::Compute90a];
 
 fn main() -> ExitCode {
     match build() {

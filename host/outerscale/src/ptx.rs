@@ -10,11 +10,13 @@ pub enum Module {
     Quantize,
     /// The int8 product.
     Gemm,
+    /// The int8 product on Hopper.
+    GemmSm90,
 }
 
 impl Module {
     /// Every module.
-    pub const ALL: [Module; 3] = [Module::Reduce, Module::Quantize, Module::Gemm];
+    pub const ALL: [Module; 4] = [Module::Reduce, Module::Quantize, Module::Gemm, Module::GemmSm90];
 
     /// The name of its crate and file.
     pub const fn name(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Module {
             Module::Reduce => "reduce",
             Module::Quantize => "quantize",
             Module::Gemm => "gemm",
+            Module::GemmSm90 => "gemm_sm90",
         }
     }
 }

@@ -360,3 +360,23 @@ pub struct GemmAsymArgs {
     /// Sums of the rows of q_w, i32 `[N]`.
     pub w_sums: DevicePtr,
 }
+
+/// A tensor map of TMA (`CUtensorMap`), which the host encodes and only the hardware reads.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorMap(pub [u64; 16]);
+
+/// `gemm` on Hopper: the same product, its x and y also as tensor maps.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GemmSm90Args {
+    /// q_x in boxes of [`crate::hopper_tile::X_BOX_ROWS`] rows of 128 bytes, with the 128-byte swizzle.
+    pub x_map: TensorMap,
+    /// y in boxes of [`crate::hopper_tile::Y_BOX_ROWS`] rows of 128 bytes, with the 128-byte swizzle; not read where
+    /// `y_by_map` is 0.
+    pub y_map: TensorMap,
+    /// The product.
+    pub product: GemmArgs,
+    /// 1 where y begins at a 16-byte boundary and its rows lie a multiple of 16 bytes apart, 0 otherwise.
+    pub y_by_map: u64,
+}

@@ -8,6 +8,7 @@ pub mod args;
 pub mod fragment;
 pub mod gemm_tile;
 pub mod grid;
+pub mod hopper_tile;
 pub mod limits;
 pub mod packed;
 pub mod preset;

@@ -167,7 +167,14 @@ macro_rules! param_address {
         }
         #[cfg(not(target_arch = "nvptx64"))]
         {
-            panic!(concat!("parameters of `", stringify!($entry), "` have addresses on the GPU only"))
+            $crate::bulk::param_address_on_host(stringify!($entry))
         }
     }};
+}
+
+/// A parameter has an address on the GPU only.
+#[doc(hidden)]
+#[cold]
+pub fn param_address_on_host(entry: &str) -> u64 {
+    panic!("the parameters of `{entry}` have addresses on the GPU: compile it for nvptx64-nvidia-cuda to run it")
 }

@@ -45,17 +45,19 @@ pub unsafe fn mbarrier_arrive_shared_b64(bar: u32) {
     })
 }
 
-/// `mbarrier.arrive.release.cluster.shared::cluster.b64`: one arrival at a barrier of any block of the cluster, its
-/// address from [`crate::cluster::mapa_shared_cluster_u32`].
+/// `mbarrier.arrive.shared::cluster.b64`: one arrival at a barrier of any block of the cluster, its address from
+/// [`crate::cluster::mapa_shared_cluster_u32`].
+///
+/// It says that asynchronous copies and `wgmma` that the thread has waited for have read; `.release.cluster`, which ordinary
+/// stores would need, costs a fence of the whole GPU at each arrival (ptxas 13.0.88: `MEMBAR.ALL.GPU`).
 ///
 /// # Safety
 /// `bar` is a live barrier of a block of the cluster that has not exited; its phase still lacks an arrival.
 #[inline(always)]
-pub unsafe fn mbarrier_arrive_release_cluster_shared_cluster_b64(bar: u32) {
+pub unsafe fn mbarrier_arrive_shared_cluster_b64(bar: u32) {
     // SAFETY: the caller's.
-    instruction!("mbarrier.arrive.release.cluster.shared::cluster.b64", unsafe {
-        core::arch::asm!("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [{}];", in(reg32) bar,
-            options(nostack))
+    instruction!("mbarrier.arrive.shared::cluster.b64", unsafe {
+        core::arch::asm!("mbarrier.arrive.shared::cluster.b64 _, [{}];", in(reg32) bar, options(nostack))
     })
 }
 
@@ -85,32 +87,12 @@ pub unsafe fn mbarrier_wait_parity_shared_b64(bar: u32, parity: u32) {
     // SAFETY: the caller's.
     instruction!("mbarrier.try_wait.parity.shared::cta.b64", unsafe {
         core::arch::asm!(
-            "{{",
+            "\t{{",
             ".reg .pred ended;",
             "AGAIN:",
             "mbarrier.try_wait.parity.shared::cta.b64 ended, [{bar}], {parity};",
             "@!ended bra AGAIN;",
-            "}}",
-            bar = in(reg32) bar, parity = in(reg32) parity, options(nostack)
-        )
-    })
-}
-
-/// As [`mbarrier_wait_parity_shared_b64`], for arrivals from every block of the cluster (`.acquire.cluster`).
-///
-/// # Safety
-/// As there.
-#[inline(always)]
-pub unsafe fn mbarrier_wait_parity_acquire_cluster_shared_b64(bar: u32, parity: u32) {
-    // SAFETY: the caller's.
-    instruction!("mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64", unsafe {
-        core::arch::asm!(
-            "{{",
-            ".reg .pred ended;",
-            "AGAIN:",
-            "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 ended, [{bar}], {parity};",
-            "@!ended bra AGAIN;",
-            "}}",
+            "\t}}",
             bar = in(reg32) bar, parity = in(reg32) parity, options(nostack)
         )
     })

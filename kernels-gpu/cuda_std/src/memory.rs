@@ -249,3 +249,37 @@ pub unsafe fn st_shared_b32(addr: u32, value: u32) {
         core::arch::asm!("st.shared.b32 [{}], {};", in(reg32) addr, in(reg32) value, options(nostack))
     })
 }
+
+/// `ld.shared.b16`.
+///
+/// # Safety
+/// As [`ld_shared_b32`], `addr` aligned to 2 bytes.
+#[inline(always)]
+pub unsafe fn ld_shared_b16(addr: u32) -> u16 {
+    instruction!("ld.shared.b16", {
+        let value: u16;
+        // SAFETY: the caller's.
+        unsafe {
+            core::arch::asm!("ld.shared.b16 {}, [{}];", out(reg16) value, in(reg32) addr, options(readonly, nostack))
+        };
+        value
+    })
+}
+
+/// `ld.shared.v2.b32`.
+///
+/// # Safety
+/// As [`ld_shared_b32`], `addr` aligned to 8 bytes.
+#[inline(always)]
+pub unsafe fn ld_shared_v2_b32(addr: u32) -> [u32; 2] {
+    instruction!("ld.shared.v2.b32", {
+        let v0: u32;
+        let v1: u32;
+        // SAFETY: the caller's.
+        unsafe {
+            core::arch::asm!("ld.shared.v2.b32 {{{}, {}}}, [{}];", out(reg32) v0, out(reg32) v1, in(reg32) addr,
+                options(readonly, nostack))
+        };
+        [v0, v1]
+    })
+}

@@ -92,7 +92,7 @@ pub unsafe fn elect_sync(mask: u32) -> bool {
         let elected: u32;
         // SAFETY: the caller's.
         unsafe {
-            core::arch::asm!("{{", ".reg .pred elected;", "elect.sync _|elected, {1};", "selp.u32 {0}, 1, 0, elected;", "}}",
+            core::arch::asm!("\t{{", ".reg .pred elected;", "elect.sync _|elected, {1};", "selp.u32 {0}, 1, 0, elected;", "\t}}",
                 out(reg32) elected, in(reg32) mask, options(nostack))
         };
         elected != 0

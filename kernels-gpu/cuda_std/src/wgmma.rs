@@ -8,16 +8,21 @@
 
 use crate::instruction;
 
+#[cfg(target_arch = "nvptx64")]
+unsafe extern "C" {
+    #[link_name = "llvm.nvvm.wgmma.commit_group.sync.aligned"]
+    safe fn llvm_wgmma_commit_group();
+}
+
 /// `wgmma.commit_group.sync.aligned`: closes the warpgroup's group of products (section 9.7.15.7.2).
+///
+/// The intrinsic is convergent, so that the compiler does not unroll a loop over k_blocks of unknown number.
 ///
 /// # Safety
 /// All warps of the warpgroup call it, each as a whole; who counts groups counts this one.
 #[inline(always)]
 pub unsafe fn wgmma_commit_group() {
-    // SAFETY: the caller's.
-    instruction!("wgmma.commit_group.sync.aligned", unsafe {
-        core::arch::asm!("wgmma.commit_group.sync.aligned;", options(nostack))
-    })
+    instruction!("wgmma.commit_group.sync.aligned", llvm_wgmma_commit_group())
 }
 
 /// `wgmma.wait_group.sync.aligned N`: waits until at most the `N` newest groups are pending: the operands of the others may be
@@ -50,12 +55,12 @@ macro_rules! tile {
             // SAFETY: the caller's.
             instruction!("wgmma.mma_async.sync.aligned", unsafe {
                 core::arch::asm!(
-                    "{{",
+                    "\t{{",
                     ".reg .pred accumulate;",
                     "setp.ne.b32 accumulate, {accumulate}, 0;",
                     concat!("wgmma.mma_async.sync.aligned.m64n", $n, "k32.s32.s8.s8 {{{0}", $(", {", $i, "}",)*
                         "}}, {a}, {b}, accumulate;"),
-                    "}}",
+                    "\t}}",
                     inout(reg32) d[0], $(inout(reg32) d[$i],)*
                     a = in(reg64) a, b = in(reg64) b, accumulate = in(reg32) accumulate,
                     options(nostack)

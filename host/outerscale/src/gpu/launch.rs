@@ -4,7 +4,7 @@ use super::{Gpu, module::Function, sys};
 use crate::{
     Dtype, Error, Result,
     memory::DeviceMemory,
-    ops::{Choice, Problem, Table, choose},
+    ops::{Choice, Problem, Table, Variant, choose},
 };
 use std::{ffi::c_void, sync::Arc};
 
@@ -42,6 +42,8 @@ pub struct Launch {
     pub grid: u32,
     /// Threads of a block.
     pub block: u32,
+    /// Blocks of a cluster.
+    pub cluster: u32,
     /// Dynamic shared memory of a block, in bytes.
     pub shared_bytes: u32,
     // Keeps the function's module loaded.
@@ -62,7 +64,23 @@ impl Gpu {
     /// # Safety
     /// `args` is what the table's kernels take, and describes memory of `request.keep` truthfully.
     pub(crate) unsafe fn launch<A: Copy>(&self, request: LaunchRequest<'_>, args: A, rows: u64) -> Result<Launch> {
-        const { assert!(align_of::<A>() <= align_of::<u64>(), "arguments are kept as words") };
+        // SAFETY: the caller's.
+        unsafe { self.launch_with(request, rows, |_| Ok(words(args))) }
+    }
+
+    /// As [`Gpu::launch`], for a table whose variants take arguments of several types: `args` makes those of the chosen one.
+    ///
+    /// # Errors
+    /// As there, and those of `args`.
+    ///
+    /// # Safety
+    /// As there, for what `args` gives.
+    pub(crate) unsafe fn launch_with(
+        &self,
+        request: LaunchRequest<'_>,
+        rows: u64,
+        args: impl FnOnce(&Variant) -> Result<Vec<u64>>,
+    ) -> Result<Launch> {
         let LaunchRequest { table, problem, dtype, choice, keep } = request;
         if !keep.iter().all(|memory| memory.is_of(self)) {
             let rule = "must be the one that all operands were made with: streams of two run in no order";
@@ -70,33 +88,34 @@ impl Gpu {
         }
         let chosen = choose(table, &problem, dtype, choice)?;
         let entry = chosen.variant.entry(dtype);
-        let mut words = vec![0u64; size_of::<A>().div_ceil(8)];
-        // SAFETY: `words` has room for an `A`, and its alignment was checked.
-        unsafe { words.as_mut_ptr().cast::<A>().write(args) };
+        let problem = choice.limit_problem(problem);
         let mut launch = Launch {
             entry,
             variant: chosen.variant.name,
             why: chosen.why,
             grid: 0,
             block: chosen.variant.block,
+            cluster: (chosen.variant.cluster)(&problem),
             shared_bytes: chosen.variant.shared_bytes,
             gpu: self.clone(),
             function: None,
-            args: words,
+            args: Vec::new(),
             keep,
         };
         if rows > 0 {
             self.make_current()?;
+            launch.args = args(chosen.variant)?;
             launch.grid = choice.limit((chosen.variant.grid)(&problem));
             launch.function =
                 Some(self.0.functions.get(self, chosen.variant.module, &launch.entry, launch.shared_bytes)?);
         }
         log::info!(
-            "{}: {} ({}), grid {}, block {}, {} bytes of shared memory",
+            "{}: {} ({}), grid {} in clusters of {}, block {}, {} bytes of shared memory",
             table.op,
             launch.entry,
             launch.why,
             launch.grid,
+            launch.cluster,
             launch.block,
             launch.shared_bytes
         );
@@ -140,21 +159,31 @@ impl Launch {
         // SAFETY: `Gpu::launch` made the arguments under its caller's promise; the operands are kept alive by
         // this value and, being freed by a call that waits for the device, beyond it. The driver copies the
         // one parameter before it returns.
-        let status = unsafe {
-            sys::cuLaunchKernel(
-                function.0,
-                self.grid,
-                1,
-                1,
-                self.block,
-                1,
-                1,
-                self.shared_bytes,
-                gpu.launch_stream(),
-                parameters.as_mut_ptr(),
-                std::ptr::null_mut(),
-            )
+        let cluster = sys::LaunchAttribute {
+            id: sys::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+            padding: 0,
+            value: std::array::from_fn(|i| if i == 0 { self.cluster } else { u32::from(i < 3) }),
         };
-        sys::check(status).map_err(|e| gpu.cuda_error("cuLaunchKernel", format!(" for kernel {}", self.entry), e))
+        let config = sys::LaunchConfig {
+            grid: [self.grid, 1, 1],
+            block: [self.block, 1, 1],
+            shared_bytes: self.shared_bytes,
+            stream: gpu.launch_stream(),
+            attributes: &cluster,
+            // GPUs before sm_90 know no clusters, not even of one block.
+            attribute_count: u32::from(self.cluster > 1),
+        };
+        let status =
+            unsafe { sys::cuLaunchKernelEx(&config, function.0, parameters.as_mut_ptr(), std::ptr::null_mut()) };
+        sys::check(status).map_err(|e| gpu.cuda_error("cuLaunchKernelEx", format!(" for kernel {}", self.entry), e))
     }
+}
+
+/// An argument as words, as a launch keeps it.
+pub(crate) fn words<A: Copy>(args: A) -> Vec<u64> {
+    const { assert!(align_of::<A>() <= align_of::<u64>(), "arguments are kept as words") };
+    let mut words = vec![0u64; size_of::<A>().div_ceil(8)];
+    // SAFETY: `words` has room for an `A`, and its alignment was checked.
+    unsafe { words.as_mut_ptr().cast::<A>().write(args) };
+    words
 }

@@ -6,6 +6,7 @@ mod jit;
 mod launch;
 mod module;
 mod sys;
+mod tensor_map;
 
 pub use backend::Backend;
 pub use capture::Graph;
@@ -15,7 +16,8 @@ pub use libcuda::Driver;
 pub use sys::DriverError;
 
 pub(crate) use capture::free;
-pub(crate) use launch::LaunchRequest;
+pub(crate) use launch::{LaunchRequest, words};
+pub(crate) use tensor_map::Tensor;
 
 use crate::{
     Dtype, Error, Result,

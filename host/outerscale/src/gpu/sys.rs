@@ -29,6 +29,34 @@ pub(super) const CU_STREAM_NON_BLOCKING: c_uint = 1;
 pub(super) const CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: c_uint = 1;
 pub(super) const CU_STREAM_CAPTURE_MODE_RELAXED: c_uint = 2;
 
+pub(super) const CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION: c_uint = 4;
+pub(super) const CU_TENSOR_MAP_DATA_TYPE_UINT8: c_int = 0;
+pub(super) const CU_TENSOR_MAP_DATA_TYPE_UINT16: c_int = 1;
+pub(super) const CU_TENSOR_MAP_DATA_TYPE_UINT32: c_int = 2;
+pub(super) const CU_TENSOR_MAP_INTERLEAVE_NONE: c_int = 0;
+pub(super) const CU_TENSOR_MAP_SWIZZLE_128B: c_int = 3;
+pub(super) const CU_TENSOR_MAP_L2_PROMOTION_L2_128B: c_int = 2;
+pub(super) const CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE: c_int = 0;
+
+/// A `CUlaunchAttribute`: 64 bytes of value, of which a cluster's shape takes three words.
+#[repr(C)]
+pub(super) struct LaunchAttribute {
+    pub(super) id: c_uint,
+    pub(super) padding: u32,
+    pub(super) value: [u32; 16],
+}
+
+/// A `CUlaunchConfig`.
+#[repr(C)]
+pub(super) struct LaunchConfig {
+    pub(super) grid: [c_uint; 3],
+    pub(super) block: [c_uint; 3],
+    pub(super) shared_bytes: c_uint,
+    pub(super) stream: *mut c_void,
+    pub(super) attributes: *const LaunchAttribute,
+    pub(super) attribute_count: c_uint,
+}
+
 // Defined by libcuda, which hands each call over as it stands.
 unsafe extern "C" {
     pub(super) fn cuModuleLoadDataEx(
@@ -49,18 +77,25 @@ unsafe extern "C" {
         block_size: c_int,
         dynamic_shared_bytes: usize,
     ) -> c_uint;
-    pub(super) fn cuLaunchKernel(
+    pub(super) fn cuLaunchKernelEx(
+        config: *const LaunchConfig,
         function: CuFunction,
-        grid_x: c_uint,
-        grid_y: c_uint,
-        grid_z: c_uint,
-        block_x: c_uint,
-        block_y: c_uint,
-        block_z: c_uint,
-        shared_bytes: c_uint,
-        stream: *mut c_void,
         parameters: *mut *mut c_void,
         extra: *mut *mut c_void,
+    ) -> c_uint;
+    pub(super) fn cuTensorMapEncodeTiled(
+        map: *mut c_void,
+        data_type: c_int,
+        rank: c_uint,
+        address: u64,
+        dims: *const u64,
+        strides: *const u64,
+        box_dims: *const c_uint,
+        element_strides: *const c_uint,
+        interleave: c_int,
+        swizzle: c_int,
+        promotion: c_int,
+        fill: c_int,
     ) -> c_uint;
     pub(super) fn cuStreamCreate(stream: *mut CuStream, flags: c_uint) -> c_uint;
     pub(super) fn cuStreamDestroy_v2(stream: CuStream) -> c_uint;

@@ -3,7 +3,8 @@
 //! All divide their work into steps of which every block has as many as any other (`contract::split`), so that a product
 //! of any shape keeps the whole GPU busy; blocks that share a tile of y meet in the workspace.
 
-use super::{Preference, Problem, Variant, variant::no_workspace};
+use super::variant::{any_problem, no_workspace, one_block};
+use super::{Preference, Problem, Variant};
 use crate::{Dtype, ptx::Module};
 use contract::split;
 use contract::stream::{self, STREAM8, STREAM16, Stream};
@@ -31,6 +32,8 @@ const fn streaming(stream: Stream, stem: &'static str) -> Variant {
         grid: |_| 0,
         shared_bytes: 0,
         workspace: no_workspace,
+        cluster: one_block,
+        legal: any_problem,
     }
 }
 

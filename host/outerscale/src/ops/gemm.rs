@@ -1,11 +1,14 @@
 //! The int8 product with the one epilogue of the numeric contract.
 
 use super::variant::{Table, always};
-use super::{Choice, Preference, Problem, decode};
+use super::{Choice, Preference, Problem, Variant, decode, hopper};
 use crate::{
     Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, PackedWeights, QuantizedTokens,
-    QuantizedWeights, Result, TokenScale, WeightScale, Workspace, gpu::LaunchRequest, memory::DeviceMemory,
+    QuantizedWeights, Result, TokenScale, WeightScale, Workspace,
+    gpu::{LaunchRequest, words},
+    memory::DeviceMemory,
     operands::CodeMatrix,
+    ptx::Module,
 };
 use contract::args::{self, GemmArgs};
 use contract::gemm_tile::{T64X128, T128X128, T128X256};
@@ -24,6 +27,8 @@ macro_rules! tile_variant {
             grid: |p| contract::grid::tile_blocks($tile.tiles(p.m, p.n)),
             shared_bytes: $tile.shared_bytes(),
             workspace: $crate::ops::variant::no_workspace,
+            cluster: $crate::ops::variant::one_block,
+            legal: $crate::ops::variant::any_problem,
         }
     }};
 }
@@ -42,6 +47,8 @@ pub(super) const OTHER_PREFERENCES: &[Preference] = &[
 
 const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
 
+const HOPPER: [Variant; 3] = hopper::tiles(["gemm_h128x256", "gemm_h256x128", "gemm_h128x128"], DTYPES);
+
 pub(crate) const GEMM: Table = Table {
     op: "gemm",
     variants: &[
@@ -54,12 +61,18 @@ pub(crate) const GEMM: Table = Table {
         tile_variant!(T64X64, "gemm_t64x64", DTYPES),
         tile_variant!(T32X64, "gemm_t32x64", DTYPES),
         tile_variant!(T16X64, "gemm_t16x64", DTYPES),
+        HOPPER[0],
+        HOPPER[1],
+        HOPPER[2],
     ],
     preferences: &[
         decode::PREFERENCES[0],
         decode::PREFERENCES[1],
         Preference { variant: "t16x64", when: |p| p.m <= 16, why: "few tokens: no row of a tile is idle" },
         Preference { variant: "t32x64", when: |p| p.m <= 32, why: "few tokens: no row of a tile is idle" },
+        hopper::PREFERENCES[0],
+        hopper::PREFERENCES[1],
+        hopper::PREFERENCES[2],
         Preference {
             variant: "t128x256s3",
             when: |p| T128X256.tiles(p.m, p.n) >= p.multiprocessors,
@@ -185,7 +198,13 @@ pub(super) fn launch_symmetric<T: OutputElement>(
     // (`PackedWeights`), scales one f32 a row or one for all as their stride says (`Scales`), y spans its layout
     // (`DeviceMatrix`), and it and the workspace, which is zero, are borrowed mutably; all live until the launch has
     // ended (`keep`).
-    unsafe { gpu.launch(request, operands.args(y), m) }
+    unsafe {
+        let args = operands.args(y);
+        gpu.launch_with(request, m, |variant| match variant.module {
+            Module::GemmSm90 => hopper::args(gpu, &args, T::DTYPE),
+            _ => Ok(words(args)),
+        })
+    }
 }
 
 /// The bytes of workspace with which every variant that runs a product of M = `m`, N = `n`, K = `k` can be chosen.
@@ -278,7 +297,9 @@ mod tests {
     fn variants_are_the_compiled_tiles() {
         let names: Vec<_> = GEMM.variants.iter().map(|v| v.name).collect();
         let streams = contract::stream::STREAMS.iter().map(|stream| stream.name);
-        let compiled: Vec<_> = streams.chain(contract::gemm_tile::TILES.iter().map(|tile| tile.name)).collect();
+        let tiles = contract::gemm_tile::TILES.iter().map(|tile| tile.name);
+        let hopper = contract::hopper_tile::TILES.iter().map(|tile| tile.name);
+        let compiled: Vec<_> = streams.chain(tiles).chain(hopper).collect();
         assert_eq!(names, compiled);
         for variant in GEMM.variants {
             assert_eq!(variant.stem, format!("gemm_{}", variant.name));

@@ -9,6 +9,7 @@ mod decode;
 mod gemm;
 mod gemm_asym;
 mod gemm_outliers;
+mod hopper;
 mod outlier_columns;
 mod outlier_list;
 mod pack_rows;

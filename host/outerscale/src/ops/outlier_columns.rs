@@ -1,6 +1,6 @@
 //! Which columns have an element of at least a threshold's magnitude.
 
-use super::variant::{Table, always, no_workspace};
+use super::variant::{Table, always, any_problem, no_workspace, one_block};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, Dtype, Error, Float, Gpu, Launch, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::OutlierColumnsArgs, grid};
@@ -16,6 +16,8 @@ pub(crate) const OUTLIER_COLUMNS: Table = Table {
         grid: |p| grid::outlier_blocks(p.m, p.k),
         shared_bytes: 0,
         workspace: no_workspace,
+        cluster: one_block,
+        legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

@@ -1,6 +1,6 @@
 //! Codes with one scale and one zero point a token, the reduction fused.
 
-use super::variant::{Table, always, no_workspace};
+use super::variant::{Table, always, any_problem, no_workspace, one_block};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, AsymmetricTokens, Dtype, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::QuantizeAsymArgs, grid};
@@ -14,6 +14,8 @@ const WARP: Variant = Variant {
     grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
     shared_bytes: 0,
     workspace: no_workspace,
+    cluster: one_block,
+    legal: any_problem,
 };
 
 pub(crate) const QUANTIZE_ASYM: Table = Table {

@@ -1,7 +1,7 @@
 //! Codes by the rules of other libraries, bit for bit.
 
 use super::pack_weights::pack_codes;
-use super::variant::{Table, always, no_workspace};
+use super::variant::{Table, always, any_problem, no_workspace, one_block};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     Activations, DeviceVector, Dtype, Error, Float, Gpu, Launch, PerChannel, PerTensor, PerToken, QuantizedTokens,
@@ -26,6 +26,8 @@ const WARP: Variant = Variant {
     grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
     shared_bytes: 0,
     workspace: no_workspace,
+    cluster: one_block,
+    legal: any_problem,
 };
 
 pub(crate) const QUANTIZE_PRESET: Table = Table {

@@ -1,6 +1,6 @@
 //! Codes with one scale a row of x divided by smoothing factors, in one pass.
 
-use super::variant::{Table, always, no_workspace};
+use super::variant::{Table, always, any_problem, no_workspace, one_block};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     Activations, Dtype, Error, Float, Gpu, Launch, PerInputChannel, PerToken, QuantizedTokens, Result, Scales,
@@ -20,6 +20,8 @@ const WARP: Variant = Variant {
     grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
     shared_bytes: 0,
     workspace: no_workspace,
+    cluster: one_block,
+    legal: any_problem,
 };
 
 pub(crate) const QUANTIZE_SMOOTH_TOKEN: Table = Table {

@@ -1,6 +1,6 @@
 //! Codes with a scale that is given.
 
-use super::variant::{Table, always, no_workspace};
+use super::variant::{Table, always, any_problem, no_workspace, one_block};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     Activations, Dtype, Float, Gpu, InputCounters, Launch, PerTensor, QuantizedTokens, Result, Scales,
@@ -19,6 +19,8 @@ pub(crate) const QUANTIZE_STATIC: Table = Table {
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
         workspace: no_workspace,
+        cluster: one_block,
+        legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

@@ -1,6 +1,6 @@
 //! The largest magnitude of each row.
 
-use super::variant::{Table, always, no_workspace};
+use super::variant::{Table, always, any_problem, no_workspace, one_block};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, DeviceVector, Dtype, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::RowAbsmaxArgs, grid};
@@ -16,6 +16,8 @@ pub(crate) const ROW_ABSMAX: Table = Table {
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
         workspace: no_workspace,
+        cluster: one_block,
+        legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
 };

@@ -1,6 +1,6 @@
 //! The sum of each row of the weights' codes, which products with zero points need.
 
-use super::variant::{Table, always, no_workspace};
+use super::variant::{Table, always, any_problem, no_workspace, one_block};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     DeviceVector, Dtype, Gpu, Launch, QuantizedWeights, Result, WeightScale, WeightSums, gpu::LaunchRequest,
@@ -19,6 +19,8 @@ pub(crate) const ROW_SUMS: Table = Table {
         grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
         shared_bytes: 0,
         workspace: no_workspace,
+        cluster: one_block,
+        legal: any_problem,
     }],
     preferences: &[Preference { variant: "warp", when: always, why: "the only one" }],
 };

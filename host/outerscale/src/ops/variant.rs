@@ -61,6 +61,10 @@ pub struct Variant {
     pub shared_bytes: u32,
     /// Bytes of workspace in which its blocks meet.
     pub workspace: fn(&Problem) -> u64,
+    /// Blocks of a cluster (sm_90 and later), of which a grid is whole ones; 1: none.
+    pub cluster: fn(&Problem) -> u32,
+    /// Why it cannot run a problem, whatever the GPU has.
+    pub legal: fn(&Problem) -> std::result::Result<(), String>,
 }
 
 impl Variant {
@@ -98,6 +102,7 @@ impl Variant {
         if self.block > problem.thread_limit {
             return Err(format!("it needs {} threads a block, this GPU has {}", self.block, problem.thread_limit));
         }
+        (self.legal)(problem)?;
         let workspace = (self.workspace)(problem);
         if workspace > problem.workspace_bytes {
             let given = problem.workspace_bytes;
@@ -148,6 +153,15 @@ pub enum Choice<'a> {
 }
 
 impl Choice<'_> {
+    /// The problem with as many multiprocessors as may be used: a persistent variant has a block for each.
+    pub(crate) fn limit_problem(self, problem: Problem) -> Problem {
+        let multiprocessors = match self {
+            Choice::Limited { blocks, .. } => problem.multiprocessors.min(blocks.max(1).into()),
+            Choice::Auto | Choice::Named(_) => problem.multiprocessors,
+        };
+        Problem { multiprocessors, ..problem }
+    }
+
     /// The grid to launch where the variant's own is `grid`.
     pub(crate) fn limit(self, grid: u32) -> u32 {
         match self {
@@ -205,6 +219,16 @@ pub fn choose(table: &Table, problem: &Problem, dtype: Dtype, choice: Choice<'_>
     }
 }
 
+/// The cluster of a variant that has none.
+pub(super) fn one_block(_: &Problem) -> u32 {
+    1
+}
+
+/// The rule of a variant that runs every problem.
+pub(super) fn any_problem(_: &Problem) -> std::result::Result<(), String> {
+    Ok(())
+}
+
 /// The workspace of a variant whose blocks do not meet.
 pub(super) fn no_workspace(_: &Problem) -> u64 {
     0
@@ -229,6 +253,8 @@ mod tests {
         grid: |p| p.m as u32,
         shared_bytes: 1 << 10,
         workspace: no_workspace,
+        cluster: one_block,
+        legal: any_problem,
     };
     const LARGE: Variant = Variant { name: "large", stem: "op_large", shared_bytes: 96 << 10, ..SMALL };
     const TABLE: Table = Table {
@@ -296,6 +322,19 @@ mod tests {
         assert_eq!(error, "op: variant large: it needs a workspace of 400 bytes, the one given has 399");
         let otherwise = choose(&table, &problem(), Dtype::F32, Choice::Auto).unwrap();
         assert_eq!(otherwise.variant.name, "small");
+    }
+
+    #[test]
+    fn what_a_variant_cannot_run_is_said() {
+        let table = Table {
+            variants: &[Variant {
+                legal: |p| if p.n.is_multiple_of(2) { Ok(()) } else { Err(format!("N = {} is odd", p.n)) },
+                ..SMALL
+            }],
+            ..TABLE
+        };
+        let error = choose(&table, &problem(), Dtype::F32, Choice::Auto).unwrap_err().to_string();
+        assert!(error.ends_with("small: N = 1 is odd"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,65 @@
+//! What a warpgroup holds of its tile, and the instructions that depend on its width.
+
+use cuda_std::wgmma::{
+    wgmma_fence_n128, wgmma_fence_n256, wgmma_m64n128k32_s32_s8_s8, wgmma_m64n256k32_s32_s8_s8, wgmma_wait_all_n128,
+    wgmma_wait_all_n256,
+};
+
+/// The sums of one m64 operand that a thread holds: element 4·j + 2·i + c is row L / 4 + 8·i of its warp's sixteen, column
+/// 8·j + 2·(L % 4) + c, for lane L.
+pub(crate) trait Sums: Copy {
+    /// All zero.
+    const ZERO: Self;
+
+    /// Element `i`.
+    fn get(&self, i: usize) -> i32;
+
+    /// As [`wgmma_fence_n256`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn fence(&mut self);
+
+    /// As [`wgmma_m64n256k32_s32_s8_s8`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn multiply(&mut self, a: u64, b: u64, accumulate: u32);
+
+    /// As [`wgmma_wait_all_n256`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn wait(&mut self);
+}
+
+macro_rules! sums {
+    ($registers:literal, $fence:ident, $multiply:ident, $wait:ident) => {
+        impl Sums for [i32; $registers] {
+            const ZERO: Self = [0; $registers];
+
+            #[inline(always)]
+            fn get(&self, i: usize) -> i32 {
+                self[i]
+            }
+            #[inline(always)]
+            unsafe fn fence(&mut self) {
+                // SAFETY: the caller's.
+                unsafe { $fence(self) }
+            }
+            #[inline(always)]
+            unsafe fn multiply(&mut self, a: u64, b: u64, accumulate: u32) {
+                // SAFETY: the caller's.
+                unsafe { $multiply(self, a, b, accumulate) }
+            }
+            #[inline(always)]
+            unsafe fn wait(&mut self) {
+                // SAFETY: the caller's.
+                unsafe { $wait(self) }
+            }
+        }
+    };
+}
+
+sums!(64, wgmma_fence_n128, wgmma_m64n128k32_s32_s8_s8, wgmma_wait_all_n128);
+sums!(128, wgmma_fence_n256, wgmma_m64n256k32_s32_s8_s8, wgmma_wait_all_n256);

@@ -1,0 +1,19 @@
+//! Device module: gemm_sm90. The int8 product on Hopper, for sm_90a.
+//!
+//! [`gemm`] has the contract and the entries. What happens in a block, by who does it: [`producer`] brings x, w and the
+//! column factors, [`consumer`] multiplies, [`epilogue`] makes y of the sums; they meet in [`ring`] and walk the same
+//! [`tiles`]. [`accumulators`] is what a warpgroup holds.
+#![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "accumulators are several arrays under one index, a constant once unrolled"
+)]
+
+pub mod accumulators;
+pub mod consumer;
+pub mod epilogue;
+pub mod gemm;
+pub mod producer;
+pub mod ring;
+pub mod staging;
+pub mod tiles;
