@@ -20,7 +20,7 @@ pub struct Matrix {
     pub row_stride: u64,
 }
 
-/// Codes of tokens: int8 `[rows, cols]`, rows `row_bytes` apart. A row is readable to the end of the k_block that
+/// Codes of tokens: int8 `[rows, cols]`, rows `row_bytes` apart. A row is readable to the end of the 16-byte chunk that
 /// holds its last code ([`crate::limits::readable_row_bytes`]), and what is there beyond `cols` is anything: the weights
 /// are zero there. Quantizers write zeros up to [`crate::limits::padded_row_bytes`].
 #[repr(C)]

@@ -35,9 +35,9 @@ pub const NAN_16: u16 = 0x7fff;
 /// The unit in which products read rows of codes, and the alignment of each row.
 pub const CHUNK_BYTES: u64 = swizzle::CHUNK_BYTES as u64;
 
-/// Bytes of a row of `cols` codes that a product may read: whole k_blocks.
+/// Bytes of a row of `cols` codes that a product may read: whole chunks.
 pub const fn readable_row_bytes(cols: u64) -> u64 {
-    cols.next_multiple_of(ROW_ALIGN_BYTES)
+    cols.next_multiple_of(CHUNK_BYTES)
 }
 
 /// Bytes from one row of codes to the next for `cols` codes a row.

@@ -69,6 +69,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation { what: "s_x before s_w", entries: DEQUANTIZING, edit: scales_swapped },
     Mutation {
+        what: "take the bits of an f16 bias for a number",
+        entries: DEQUANTIZING,
+        edit: |text| at_sites(text, |l| renamed(l, "cvt.f32.f16", "cvt.rn.f32.u16")),
+    },
+    Mutation {
         what: "lose the lowest bit of an accumulator",
         entries: DEQUANTIZING,
         edit: |text| at_sites(text, lowest_bit_lost),

@@ -16,7 +16,7 @@ use outerscale_tests::{
 const SHAPE: (u64, u64, u64) = (20, 33, 150);
 
 /// Every scheme, and what of a scheme takes another way.
-fn schemes() -> Vec<Scheme> {
+pub(crate) fn schemes() -> Vec<Scheme> {
     let alpha = Alpha::Fixed(0.5);
     let mut all: Vec<Scheme> = Scheme::ALL.iter().map(|scheme| scheme.with_alpha(alpha)).collect();
     // An update every batch, so that each finds another state.

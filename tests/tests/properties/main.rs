@@ -17,6 +17,7 @@ mod limits;
 mod llm_int8;
 mod outliers;
 mod pack;
+mod packed;
 mod quantize;
 mod quantize_smooth;
 mod reduce;

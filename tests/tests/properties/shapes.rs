@@ -243,6 +243,61 @@ fn memory_of_the_callers() {
     }
 }
 
+/// Rows so far apart that an element's number, and a byte's, need more than 32 bits, in x, codes and y. The simulator's
+/// memory is sparse: what nobody writes costs nothing.
+#[test]
+fn past_two_to_the_31_elements() {
+    let (m, n, k) = (3usize, 70usize, 130usize);
+    let far = Layout::contiguous(m as u64, k as u64).with_row_stride((1 << 31) + 16);
+    let far_y = Layout::contiguous(m as u64, n as u64).with_row_stride((1 << 31) + 5);
+    let room = |elements: u64| Output::<i32>::new(gpu(), Layout::contiguous(1, elements)).unwrap();
+    let (theirs, target) = (room(far.span()), room(far_y.span()));
+    let (from, to) = (theirs.device_ptr(), target.device_ptr());
+    // SAFETY: `theirs` outlives what is borrowed from it.
+    let row_of =
+        |at: u64, len: u64| unsafe { Activations::<f32>::borrow(gpu(), at, 4 * len, Layout::contiguous(1, len)) };
+    let values: Vec<f32> = Kind::Uniform.matrix(m, k, 1);
+    for (row, values) in (0..).zip(values.chunks(k)) {
+        row_of(from + 4 * row * far.row_stride, k as u64).unwrap().write(values).unwrap();
+    }
+    // SAFETY: as above.
+    let x = unsafe { Activations::<f32>::borrow(gpu(), from, 4 * far.span(), far) }.unwrap();
+    let (codes, s_x) = oracle::quantize_token(&values, m, k);
+    for variant in variants("quantize_token") {
+        let (q, _) = ops::quantize_token(gpu(), &x, variant).unwrap();
+        assert_bits(&format!("quantize_token {variant:?}"), &q.download_codes().unwrap(), &codes, k);
+    }
+
+    // The codes, where x was, as they lie far apart: nine chunks a row, the last with codes that must not count.
+    for (row, codes) in (0..).zip(codes.chunks(k)) {
+        let bytes: Vec<u8> = codes.iter().map(|code| *code as u8).chain([0x7f; 14]).collect();
+        let words: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        row_of(from + row * far.row_stride, 36).unwrap().write(&words).unwrap();
+    }
+    // SAFETY: as above.
+    let far_codes = unsafe { Int8Matrix::borrow(gpu(), from, 4 * far.span(), far) }.unwrap();
+    let rows = PackedCodes::as_they_lie(&far_codes).unwrap();
+    let x = QuantizedTokens::<PerToken>::from_packed(rows, Scales::upload(gpu(), &s_x).unwrap()).unwrap();
+    let (q_w, s_w) = (Codes::Uniform.matrix(n, k, 2), scales(n, 2));
+    let w = weights::<PerChannel>(gpu(), &q_w, k, &s_w);
+    let acc = oracle::gemm_i32(&codes, &q_w, m, n, k).unwrap();
+    let want = oracle::dequant_f32(&acc, m, n, &oracle::Dequant { s_x: &s_x, s_w: &s_w, bias: None });
+    // SAFETY: `target` outlives what is borrowed from it.
+    let y_at =
+        |at: u64, layout: Layout| unsafe { Output::<f32>::borrow(gpu(), at, 4 * layout.span(), layout) }.unwrap();
+    for variant in variants("gemm").chain([Choice::Auto]) {
+        let what = format!("gemm {variant:?}, rows 2^31 apart");
+        let product = Product { x: &x, w: &w, bias: None };
+        if !ran(&what, variant, ops::gemm(gpu(), product, &mut y_at(to, far_y), &mut workspace(), variant)) {
+            continue;
+        }
+        for (row, want) in (0..).zip(want.chunks(n)) {
+            let got = y_at(to + 4 * row * far_y.row_stride, Layout::contiguous(1, n as u64)).download().unwrap();
+            assert_bits(&format!("{what}, row {row}"), &got, want, n);
+        }
+    }
+}
+
 /// A K that no int32 can sum is one line, whatever the variant.
 #[test]
 fn too_long_a_sum_is_refused() {

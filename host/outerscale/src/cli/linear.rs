@@ -11,12 +11,18 @@ use outerscale::{
     Dtype, Result,
     files::{Layer, OutputFile, Tensor},
     host::Values,
-    linear::{Calibration, Hybrid, LinearResult, Reference, Scheme, linear_calibrated},
+    linear::{
+        Calibration, Hybrid, LinearResult, PackedLayer, QuantizedLinear, Reference, Scheme, linear_calibrated,
+        linear_ready,
+    },
     smooth::{Alpha, AlphaSearch, CANDIDATES, Judged},
 };
 use safetensors::Dtype as FileDtype;
 use serde_json::json;
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -27,6 +33,10 @@ pub(crate) struct Flags {
     scheme: SchemeFlags,
     #[command(flatten)]
     stats: StatsFlags,
+    /// Take weights, bias and scheme from this file, which outerscale pack wrote; the layer's own w serves to tell the
+    /// error.
+    #[arg(long, value_name = "W.safetensors", conflicts_with_all = SCHEME_FLAGS)]
+    weights: Option<PathBuf>,
     /// Write q_x, s_x, q_w, s_w, acc and y to this file, and what else the scheme makes.
     #[arg(long, value_name = "OUT.safetensors")]
     out: Option<PathBuf>,
@@ -37,14 +47,26 @@ pub(crate) struct Flags {
     pub(super) common: Common,
 }
 
+/// What a file of packed weights has said already.
+const SCHEME_FLAGS: [&str; 9] =
+    ["scheme", "every", "momentum", "threshold", "outlier_weights", "alpha", "preset", "stats", "observer"];
+
 pub(crate) fn run(flags: &Flags) -> Result<Done> {
-    let scheme = flags.scheme.scheme()?;
     let layer = Layer::read(&flags.file)?;
+    let packed = flags.weights.as_ref().map(|weights| packed(weights, &layer)).transpose()?;
+    let scheme = packed.as_ref().map_or_else(|| flags.scheme.scheme(), |packed| Ok(packed.scheme))?;
     // Both before any work: a calibration that cannot be had, and an output that cannot be written.
-    let calibration = calibration(flags, &layer, scheme)?;
+    let calibration = match packed {
+        Some(_) => None,
+        None => calibration(&flags.file, &flags.stats, &layer, scheme)?,
+    };
     let file = flags.out.as_ref().map(|out| OutputFile::create(out, Some(&flags.file))).transpose()?;
     let gpu = flags.common.open()?;
-    let result = linear_calibrated(&gpu, &layer, scheme, calibration.as_ref(), Dtype::from(flags.out_dtype))?;
+    let out_dtype = Dtype::from(flags.out_dtype);
+    let result = match &packed {
+        Some(packed) => linear_ready(&gpu, &layer, &QuantizedLinear::from_packed(&gpu, packed)?, out_dtype)?,
+        None => linear_calibrated(&gpu, &layer, scheme, calibration.as_ref(), out_dtype)?,
+    };
     let tensors = tensors(&layer, &result);
     if let Some(file) = file {
         file.finish(&tensors)?;
@@ -118,10 +140,26 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     Ok(Done { output: Output { text, json }, right: true })
 }
 
+/// Packed weights for the layer's input and output.
+fn packed(file: &Path, layer: &Layer) -> Result<PackedLayer> {
+    let packed = PackedLayer::read(file)?;
+    let (of_file, of_layer) = ((packed.rows, packed.cols), (layer.w.rows, layer.w.cols));
+    if of_file == of_layer {
+        return Ok(packed);
+    }
+    let rule = format!("are [{}, {}], the layer's w is [{}, {}]", of_file.0, of_file.1, of_layer.0, of_layer.1);
+    Err(outerscale::Error::Input { file: file.into(), tensor: Some("q_w".to_owned()), rule })
+}
+
 /// What calibration knows: by the statistics that were given, else by the layer's own file.
-fn calibration(flags: &Flags, layer: &Layer, scheme: Scheme) -> Result<Option<Calibration>> {
-    let name = flags.file.file_stem().unwrap_or_default().to_string_lossy();
-    if let Some(calibration) = flags.stats.calibration(&name, layer.x.cols, scheme)? {
+pub(super) fn calibration(
+    file: &Path,
+    stats: &StatsFlags,
+    layer: &Layer,
+    scheme: Scheme,
+) -> Result<Option<Calibration>> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    if let Some(calibration) = stats.calibration(&name, layer.x.cols, scheme)? {
         return Ok(Some(calibration));
     }
     let checked = |known: Option<Calibration>| match known {
@@ -129,7 +167,7 @@ fn calibration(flags: &Flags, layer: &Layer, scheme: Scheme) -> Result<Option<Ca
         None => Ok(None),
     };
     Calibration::given(layer, scheme).and_then(checked).map_err(|e| outerscale::Error::Input {
-        file: flags.file.clone(),
+        file: file.into(),
         tensor: Some("calib_absmax".to_owned()),
         rule: rule_of(&e),
     })

@@ -7,6 +7,7 @@ mod devices;
 mod drift;
 mod inspect;
 mod linear;
+mod pack;
 mod study;
 mod verify;
 
@@ -38,6 +39,8 @@ enum Command {
     },
     /// Run the layer of a safetensors file: x [.., K], w [N, K], optional bias [N] and calib_absmax [K].
     Linear(linear::Flags),
+    /// Make the weights of a layer ready once and keep them in a file, for linear --weights.
+    Pack(pack::Flags),
     /// Keep what linears' inputs are like, and say what each rule for a static scale makes of it.
     Calibrate(calibrate::Flags),
     /// Run every scheme on every given layer: report.html and report.json with errors, costs, plots and a recommendation.
@@ -106,6 +109,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Drift(flags) => (flags.common.json, drift::run(&flags)),
         Command::Calibrate(flags) => (flags.common.json, calibrate::run(&flags)),
         Command::Linear(flags) => (flags.common.json, linear::run(&flags)),
+        Command::Pack(flags) => (flags.common.json, pack::run(&flags)),
         Command::Study(flags) => (flags.common.json, study::run(&flags)),
         Command::Verify { only, seed, schedules, common } => {
             (common.json, verify::run(Options { only, seed, schedules: schedules.into() }, &common))

@@ -21,8 +21,8 @@ pub enum OutlierWeights {
 
 /// What the scheme keeps between batches.
 pub(super) struct LlmInt8 {
-    threshold: f32,
-    half_w: Option<HalfWeights>,
+    pub(super) threshold: f32,
+    pub(super) half_w: Option<HalfWeights>,
 }
 
 impl LlmInt8 {

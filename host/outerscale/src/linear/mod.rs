@@ -9,6 +9,7 @@ mod buffers;
 mod calibration;
 mod hybrid;
 mod llm_int8;
+mod packed;
 mod presets;
 mod quantized;
 mod reference;
@@ -22,6 +23,7 @@ pub use calibration::Calibration;
 pub(crate) use calibration::missing;
 pub use hybrid::{Hybrid, SPREAD_LIMIT};
 pub use llm_int8::OutlierWeights;
+pub use packed::{Broken, PackedLayer};
 pub use presets::PresetScale;
 pub use quantized::QuantizedLinear;
 pub use reference::{Distance, Reference, products};
@@ -115,11 +117,34 @@ pub fn linear_calibrated(
     calibration: Option<&Calibration>,
     out: Dtype,
 ) -> Result<LinearResult> {
+    let (ready, search) = ready(gpu, layer, scheme, calibration)?;
+    let scheme = search.as_ref().map_or(scheme, |search| scheme.with_alpha(search.chosen));
+    Ok(LinearResult { search, ..run(gpu, &ready, layer, (scheme, out))? })
+}
+
+/// A layer made ready under a scheme: where its exponent is left open, after a search on the layer's own tokens.
+///
+/// # Errors
+/// Those of [`QuantizedLinear::new`] and of [`smooth::search`](crate::smooth::search()).
+pub fn ready(
+    gpu: &Gpu,
+    layer: &Layer,
+    scheme: Scheme,
+    calibration: Option<&Calibration>,
+) -> Result<(QuantizedLinear, Option<AlphaSearch>)> {
     let auto = scheme.alpha() == Some(Alpha::Auto);
     let search = auto.then(|| search_layer(gpu, layer, scheme, calibration)).transpose()?;
     let scheme = search.as_ref().map_or(scheme, |search| scheme.with_alpha(search.chosen));
-    let ready = QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration)?;
-    Ok(LinearResult { search, ..run(gpu, &ready, layer, (scheme, out))? })
+    Ok((QuantizedLinear::new(gpu, &layer.w, layer.bias(), scheme, calibration)?, search))
+}
+
+/// As [`linear()`], by a layer that is ready, whatever its weights were made of: the given layer's `x` alone goes in, and
+/// its `w` and `bias` do not.
+///
+/// # Errors
+/// `x` where its K is not that of the weights; `out` where it is no floating-point type; a CUDA error.
+pub fn linear_ready(gpu: &Gpu, layer: &Layer, ready: &QuantizedLinear, out: Dtype) -> Result<LinearResult> {
+    run(gpu, ready, layer, (ready.scheme(), out))
 }
 
 /// As [`linear_calibrated`], each sentence of the layer's tokens a batch of its own and in order: for a scheme that

@@ -17,9 +17,9 @@ pub enum PresetScale {
 
 /// What a preset keeps between batches.
 pub(super) struct Presets {
-    preset: Preset,
+    pub(super) preset: Preset,
     /// The scale, where it is given.
-    given: Option<f32>,
+    pub(super) given: Option<f32>,
     /// What bitsandbytes stores in place of the scales of w.
     pub(super) w_absmax: Option<DeviceVector<f32>>,
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What a scheme keeps between batches.
-enum Method {
+pub(super) enum Method {
     Token,
     Tensor,
     Static { scale: Scales<PerTensor> },
@@ -38,10 +38,12 @@ impl Method {
 /// [`multiply`](QuantizedLinear::multiply), one after the other; nothing waits for the device. What ends in `_into` does
 /// not allocate either.
 pub struct QuantizedLinear {
-    weights: QuantizedWeights<PerChannel>,
-    bias: Option<Bias>,
-    method: Method,
-    steps: Vec<Step>,
+    pub(super) weights: QuantizedWeights<PerChannel>,
+    pub(super) bias: Option<Bias>,
+    pub(super) method: Method,
+    pub(super) steps: Vec<Step>,
+    /// As it runs: a choice between schemes has been made.
+    pub(super) scheme: Scheme,
 }
 
 impl QuantizedLinear {
@@ -110,7 +112,17 @@ impl QuantizedLinear {
             }
         };
         let bias = bias.map(|bias| Bias::upload(gpu, bias)).transpose()?;
-        Ok(QuantizedLinear { weights, bias, method, steps })
+        let scheme = match method {
+            Method::Token => Scheme::Token,
+            Method::Static { .. } => Scheme::Static,
+            _ => scheme,
+        };
+        Ok(QuantizedLinear { weights, bias, method, steps, scheme })
+    }
+
+    /// The scheme as it runs: where the hybrid one or a search has chosen, what was chosen.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// The weights.

@@ -23,10 +23,15 @@ pub(super) struct Running {
 impl Running {
     /// Begins with what calibration knows, or with the first batch.
     pub(super) fn new(gpu: &Gpu, by: Window, begun: Option<&Calibration>) -> Result<Self> {
-        by.check()?;
         // The rule of a static scale, which names the tensor that breaks it.
         begun.map(Calibration::static_scale).transpose()?;
-        Ok(Running { state: RunningState::new(gpu, begun.map(Calibration::absmax))?, by })
+        Running::begun(gpu, by, begun.map(Calibration::absmax))
+    }
+
+    /// Begins with an absmax, or with the first batch.
+    pub(super) fn begun(gpu: &Gpu, by: Window, absmax: Option<f32>) -> Result<Self> {
+        by.check()?;
+        Ok(Running { state: RunningState::new(gpu, absmax)?, by })
     }
 
     pub(super) fn room(gpu: &Gpu, most: u64, k: u64) -> Result<Tokens> {

@@ -13,7 +13,7 @@ pub(super) struct Smoothing {
     pub(super) factors: Factors,
     on_gpu: Scales<PerInputChannel>,
     /// The scale of x / s, where calibration gives it; else each token has its own.
-    scale: Option<Scales<PerTensor>>,
+    pub(super) scale: Option<Scales<PerTensor>>,
 }
 
 impl Smoothing {
@@ -30,9 +30,15 @@ impl Smoothing {
     ) -> Result<Self> {
         let factors = calibration.factors(w, alpha, scheme)?;
         let scale = match scheme {
-            Scheme::SmoothStatic { .. } => Some(Scales::upload(gpu, &[calibration.smooth_scale(&factors)?])?),
+            Scheme::SmoothStatic { .. } => Some(calibration.smooth_scale(&factors)?),
             _ => None,
         };
+        Smoothing::given(gpu, factors, scale)
+    }
+
+    /// Given factors, and a given scale of x / s or one a token.
+    pub(super) fn given(gpu: &Gpu, factors: Factors, scale: Option<f32>) -> Result<Self> {
+        let scale = scale.map(|scale| Scales::upload(gpu, &[scale])).transpose()?;
         let on_gpu = Scales::upload(gpu, factors.values())?;
         Ok(Smoothing { factors, on_gpu, scale })
     }

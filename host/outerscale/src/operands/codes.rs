@@ -8,7 +8,7 @@ use crate::{
 use contract::limits::{CHUNK_BYTES, ROW_ALIGN_BYTES, padded_row_bytes, readable_row_bytes};
 use std::sync::Arc;
 
-/// int8 [rows, cols] as the products read tokens: rows of whole 16-byte chunks, each readable to the end of a k_block.
+/// int8 [rows, cols] as the products read tokens: rows of whole 16-byte chunks, each readable to the end of its last.
 /// Our quantizers write zeros there; the weights are zero beyond K, so that anything will do.
 #[derive(Clone)]
 pub(crate) struct CodeMatrix {
@@ -97,8 +97,7 @@ impl CodeMatrix {
         }
         let end = offset + rows.saturating_sub(1) * row_stride + readable_row_bytes(cols);
         if rows > 0 && end > memory.bytes() {
-            let whole = readable_row_bytes(cols);
-            return Err(format!("the memory ends before the last of them has {whole} bytes, whole k_blocks"));
+            return Err(format!("the memory ends before the last of them has {} bytes", readable_row_bytes(cols)));
         }
         // Codes from elsewhere may hold -128. The stride of one row alone may be anything.
         let row_bytes = row_stride.next_multiple_of(CHUNK_BYTES);
@@ -272,7 +271,7 @@ impl Int8Matrix {
     /// # Errors
     /// `codes` where their number or the layout is wrong; a CUDA error.
     pub fn upload(gpu: &Gpu, codes: &[i8], layout: Layout) -> Result<Self> {
-        // To the end of the last row's k_block, so that the rows can be read as they lie.
+        // To the end of the last row's last chunk, so that the rows can be read as they lie.
         let room = layout.span() + readable_row_bytes(layout.cols) - layout.cols;
         DeviceMatrix::upload_with_room(gpu, "codes", codes, layout, room).map(Int8Matrix)
     }
@@ -283,7 +282,7 @@ pub struct PackedCodes(pub(crate) CodeMatrix);
 
 impl PackedCodes {
     /// Codes from elsewhere as they lie, without a copy: where the first is on a 16-byte boundary, rows are a multiple of
-    /// 16 bytes apart, and the memory reaches to the end of the last one's k_block. What lies beyond K does not matter.
+    /// 16 bytes apart, and the memory reaches to a multiple of 16 in the last one too. What lies beyond K does not matter.
     ///
     /// # Errors
     /// What of that they lack: [`ops::pack_rows`](crate::ops::pack_rows()) copies them then.

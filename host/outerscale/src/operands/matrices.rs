@@ -3,6 +3,7 @@
 use crate::{
     DeviceVector, Dtype, Element, Float, Gpu, Layout, OutputElement, Result,
     element::as_bytes,
+    host::Values,
     memory::{DeviceMatrix, DeviceMemory},
 };
 use contract::grid;
@@ -172,6 +173,18 @@ impl Bias {
     /// The type of its elements.
     pub fn dtype(&self) -> Dtype {
         self.dtype
+    }
+
+    /// Copies the bias to the host.
+    ///
+    /// # Errors
+    /// A CUDA error of the copy, or of a kernel launched before.
+    pub fn download(&self) -> Result<Values> {
+        match self.dtype {
+            Dtype::F16 => self.memory.download(self.len).map(Values::F16),
+            Dtype::Bf16 => self.memory.download(self.len).map(Values::Bf16),
+            _ => self.memory.download(self.len).map(Values::F32),
+        }
     }
 
     pub(crate) fn as_arg(&self) -> contract::args::Bias {

@@ -210,6 +210,12 @@ impl HalfWeights {
         Ok(HalfWeights { values: DeviceVector::upload(gpu, &values)?, rows, cols })
     }
 
+    /// f16 `[K, N up to a multiple of 4]`, as they lie in memory.
+    pub(crate) fn from_columns(gpu: &Gpu, values: &[f16], rows: u64, cols: u64) -> Result<Self> {
+        assert_eq!(values.len() as u64, cols * Self::stride_of(rows), "columns of whole quads");
+        Ok(HalfWeights { values: DeviceVector::upload(gpu, values)?, rows, cols })
+    }
+
     /// Elements from one column of w to the next: four outputs' weights are one load.
     pub(crate) fn stride(&self) -> u64 {
         Self::stride_of(self.rows)

@@ -3,6 +3,7 @@
 mod bad_input;
 mod calibrate;
 mod drift;
+mod pack;
 mod runs;
 mod serve;
 mod study;

@@ -6,7 +6,8 @@
 //!
 //! TILE is one of `contract::gemm_tile::TILES`, OUTPUT is f32, f16, bf16 or i32.
 //!
-//! - q_x `[M, K]`: int8, rows `row_bytes` apart, readable and of any content from K on, from a 16-byte boundary on.
+//! - q_x `[M, K]`: int8, rows `row_bytes` apart, a multiple of 16, from a 16-byte boundary on; each readable to the end
+//!   of the 16-byte chunk that holds its last code, of any content from K on.
 //! - q_w `[N, K]`: int8, laid out as `contract::packed` says, zero from N and K on.
 //! - s_x f32 `[M]` or `[1]`, s_w f32 `[N]` or `[1]`, bias `[N]`, f32, f16 or bf16, or none: not read for i32.
 //! - y `[M, N]`: any row stride, aligned to one element; four elements a store where address and stride allow.

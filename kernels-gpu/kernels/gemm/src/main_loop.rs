@@ -85,7 +85,7 @@ pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: 
 ) -> Accumulators<FRAGS_M, FRAGS_N> {
     let tile = C::TILE;
     let thread = thread_idx_x();
-    let mut x = TokenLoader::<C>::new(&args.q_x, origin.row, range.first, thread);
+    let mut x = TokenLoader::<C>::new(&args.q_x, origin.row, range, thread);
     let mut w = WeightLoader::<C>::new(&args.q_w, origin.col, range.first, thread);
     let lane = LaneOffsets::of_this_thread(tile);
     let slots_end = slots + tile.shared_bytes();
@@ -96,7 +96,7 @@ pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: 
         sync_threads();
         for b in 0..tile.stages {
             let fill = slots + b * tile.stage_bytes();
-            x.issue(fill, b < range.count);
+            x.issue(fill, b);
             w.issue(fill + tile.x_stage_bytes(), b < range.count);
             cp_async_commit_group();
         }
@@ -119,9 +119,8 @@ pub(crate) unsafe fn accumulate<C: Config, const FRAGS_M: usize, const FRAGS_N: 
             let ahead = load_step(next, 0, lane);
             multiply(&operands, &mut acc);
             operands = ahead;
-            let more = b + tile.stages < range.count;
-            x.issue(slot, more);
-            w.issue(slot + tile.x_stage_bytes(), more);
+            x.issue(slot, b + tile.stages);
+            w.issue(slot + tile.x_stage_bytes(), b + tile.stages < range.count);
             cp_async_commit_group();
             slot = next;
             b += 1;

@@ -11,6 +11,7 @@ use contract::swizzle::{self, CHUNK_BYTES, CHUNKS, ROW_BYTES};
 use core::marker::PhantomData;
 use cuda_std::cp_async::cp_async_cg_shared_global_16;
 
+use crate::main_loop::KRange;
 use crate::tile_walk::Config;
 
 /// Rows of a tile that the block copies at a time.
@@ -28,17 +29,22 @@ pub(crate) struct TokenLoader<C> {
     dst: u32,
     /// How many of the thread's rows exist. Rows past the matrix are filled with zeros.
     rows: u32,
+    /// How many k_blocks of the range have a code in the thread's chunk.
+    k_blocks: u32,
     config: PhantomData<C>,
 }
 
 impl<C: Config> TokenLoader<C> {
-    /// The copies of thread `thread` for the tile of `codes` from row `first_row` and k_block `first_k_block` on.
+    /// The copies of thread `thread` for the tile of `codes` from row `first_row` on, in `range` along K.
     #[inline(always)]
-    pub(crate) fn new(codes: &Codes, first_row: u64, first_k_block: u64, thread: u32) -> Self {
+    pub(crate) fn new(codes: &Codes, first_row: u64, range: KRange, thread: u32) -> Self {
         let (slot, chunk) = (thread / CHUNKS, thread % CHUNKS);
         let row = first_row + slot as u64;
+        let first = range.first * ROW_BYTES as u64 + (chunk * CHUNK_BYTES) as u64;
         Self {
-            src: codes.ptr + row * codes.row_bytes + first_k_block * ROW_BYTES as u64 + (chunk * CHUNK_BYTES) as u64,
+            src: codes.ptr + row * codes.row_bytes + first,
+            // Rows from elsewhere may end with their last chunk.
+            k_blocks: codes.cols.saturating_sub(first).div_ceil(ROW_BYTES as u64).min(range.count as u64) as u32,
             src_step: row_step::<C>() as u64 * codes.row_bytes,
             dst: swizzle::offset(slot, chunk),
             // No tile has that many rows: the bound only makes the number fit.
@@ -47,21 +53,22 @@ impl<C: Config> TokenLoader<C> {
         }
     }
 
-    /// Issues the copies of the next k_block into the tile at shared address `tile`; zeros where there is none.
+    /// Issues the copies of the range's k_block `k_block`, which comes after the one before, into the tile at shared
+    /// address `tile`; zeros where there is none.
     ///
     /// # Safety
     /// The codes are readable and not written meanwhile; the tile is inside the block's shared memory and nobody
     /// touches it until the copies are waited for.
     #[inline(always)]
-    pub(crate) unsafe fn issue(&mut self, tile: u32, there_is_one: bool) {
+    pub(crate) unsafe fn issue(&mut self, tile: u32, k_block: u32) {
         // Known in the round only: the comparisons stay where they are used. Predicates kept through the loop do not
         // fit (24 instructions a round to pack and unpack them: ptxas 13.0.88, sm_80, t128x128).
-        let rows = if there_is_one { self.rows } else { 0 };
+        let rows = if k_block < self.k_blocks { self.rows } else { 0 };
         for copy in 0..C::TILE.x_copies() {
             let src = self.src + copy as u64 * self.src_step;
             let dst = tile + self.dst + copy * row_step::<C>() * ROW_BYTES;
             let bytes = if copy < rows { CHUNK_BYTES } else { 0 };
-            // SAFETY: the caller's; no byte is read of a row that does not exist.
+            // SAFETY: the caller's; no byte is read of a row that does not exist, nor of a chunk without a code.
             unsafe { cp_async_cg_shared_global_16(dst, src, bytes) };
         }
         self.src += ROW_BYTES as u64;
