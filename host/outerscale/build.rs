@@ -46,5 +46,18 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
     table.push(']');
     fs::write(Path::new(&out).join("archs.rs"), table)?;
+    fs::write(Path::new(&out).join("tuned.rs"), tuned()?)?;
     Ok(())
+}
+
+/// The tables that were measured on GPUs (`tuned/*.json`), as an array of their texts.
+fn tuned() -> Result<String, Box<dyn Error>> {
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("tuned");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let entries = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    let mut files: Vec<_> =
+        entries.into_iter().filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    files.sort();
+    let texts: String = files.iter().map(|file| format!("include_str!({:?}), ", file.display().to_string())).collect();
+    Ok(format!("&[{texts}]"))
 }

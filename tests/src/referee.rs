@@ -436,6 +436,7 @@ fn problem(place: Place) -> Problem {
         shared_limit: 99 << 10,
         workspace_bytes: 0,
         arch: outerscale::ptx::ARCHS.last().expect("there is an architecture"),
+        version: (9, 0),
         thread_limit: 1024,
     }
 }

@@ -53,6 +53,7 @@ use libcuda as _;
 
 pub mod bench;
 pub mod calibration;
+pub mod choice;
 pub mod drift;
 mod element;
 mod error;

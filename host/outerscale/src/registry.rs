@@ -165,6 +165,7 @@ mod tests {
             thread_limit: 0,
             workspace_bytes: 0,
             arch: &crate::ptx::ARCHS[0],
+            version: (8, 0),
         };
         for op in OPS {
             for preference in op.table.preferences {

@@ -98,6 +98,14 @@ impl Session {
     /// # Errors
     /// A CUDA error; [`Error::Backend`] where the result is not the oracle's.
     pub fn prepare(&mut self, job: Job) -> Result<Prepared> {
+        self.prepare_by(job, Choice::Auto)
+    }
+
+    /// As [`Session::prepare`], the product by a variant of choice.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`]; a variant that cannot be used.
+    pub fn prepare_by(&mut self, job: Job, choice: Choice<'_>) -> Result<Prepared> {
         self.job = None;
         let sets = past_l2(&self.gpu, least_bytes(job)) as usize;
         let mut prepared = Prepared { sums: [None; 2], sets, kernels: Vec::new() };
@@ -115,8 +123,8 @@ impl Session {
             for set in 0..sets {
                 let check = (set == 0).then_some(codes_x.as_slice());
                 let steps = match job.output {
-                    OutputWord::Bf16 => self.steps::<bf16>(job, &x, set, check)?,
-                    OutputWord::I32 => self.steps::<i32>(job, &x, set, check)?,
+                    OutputWord::Bf16 => self.steps::<bf16>((job, choice), &x, set, check)?,
+                    OutputWord::I32 => self.steps::<i32>((job, choice), &x, set, check)?,
                 };
                 if set == 0 {
                     let named = |launch: &Launch| (launch.entry.clone(), launch.why.to_string());
@@ -183,7 +191,7 @@ impl Session {
     /// The launches of a job on one set of operands; `check` has the codes of x where the result is to be checked.
     fn steps<T: OutputElement + Timed>(
         &self,
-        job: Job,
+        (job, choice): (Job, Choice<'_>),
         x: &[bf16],
         set: usize,
         check: Option<&[i8]>,
@@ -203,7 +211,7 @@ impl Session {
         let mut y = Output::<T>::new(&self.gpu, Layout::contiguous(m, n))?;
         let product = Product { x: &tokens, w: &*kept.sets[set], bias: None };
         let mut workspace = Workspace::new(&self.gpu, ops::workspace_bytes(&self.gpu, m, n, k))?;
-        let launch = ops::gemm(&self.gpu, product, &mut y, &mut workspace, Choice::Auto)?;
+        let launch = ops::gemm(&self.gpu, product, &mut y, &mut workspace, choice)?;
         if let Some(codes) = check {
             right(product_is_right(&tokens, (codes, &kept.codes), &y)?, job, "the product")?;
         }

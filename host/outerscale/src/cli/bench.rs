@@ -43,7 +43,7 @@ enum Request {
 }
 
 /// `M,N,K`, each at least 1.
-fn shape(word: &str) -> std::result::Result<Shape, String> {
+pub(super) fn shape(word: &str) -> std::result::Result<Shape, String> {
     let numbers: Vec<u64> = word.split(',').filter_map(|n| n.trim().parse().ok()).filter(|n| *n > 0).collect();
     match (numbers.as_slice(), word.split(',').count()) {
         (&[m, n, k], 3) => Ok(Shape { m, n, k }),

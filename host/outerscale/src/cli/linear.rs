@@ -80,7 +80,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     let rows = result
         .steps
         .iter()
-        .map(|step| vec![step.launch.entry.clone(), step.made.to_owned(), place(&gpu), step.launch.why.to_owned()]);
+        .map(|step| vec![step.launch.entry.clone(), step.made.to_owned(), place(&gpu), step.launch.why.to_string()]);
     text += &table(&["kernel", "made", "ran on", "variant chosen for"], &[], rows);
     let hybrid = calibration.as_ref().filter(|_| scheme == Scheme::Hybrid).and_then(|known| Hybrid::choose(known).ok());
     if let Some(hybrid) = &hybrid {
@@ -115,7 +115,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Done> {
     let kernels: Vec<_> = result
         .steps
         .iter()
-        .map(|s| json!({"op": s.op, "kernel": s.launch.entry, "made": s.made, "why": s.launch.why, "grid": s.launch.grid}))
+        .map(|s| json!({"op": s.op, "kernel": s.launch.entry, "made": s.made, "why": s.launch.why.to_string(), "grid": s.launch.grid}))
         .collect();
     let json = json!({
         "place": place_json(&gpu),

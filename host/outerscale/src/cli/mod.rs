@@ -9,11 +9,14 @@ mod inspect;
 mod linear;
 mod pack;
 mod study;
+mod tune;
 mod verify;
+mod which;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use outerscale::{
     Dtype,
+    bench::Shape,
     program::{self, Common, Done, end, report, scheme, stats},
     verify::Options,
 };
@@ -68,11 +71,22 @@ enum Command {
         /// Print the machine code (needs nvdisasm).
         #[arg(long)]
         sass: bool,
+        /// Say which variant of the op KERNEL [default: gemm] this shape would take, why, and why none of the others.
+        #[arg(long, value_name = "M,N,K", value_parser = bench::shape, conflicts_with = "sass")]
+        shape: Option<Shape>,
+        /// With --shape: the type of y for a product, of x for the other ops.
+        #[arg(long, value_name = "DTYPE", requires = "shape", default_value = "bf16")]
+        out_dtype: InspectedDtype,
+        /// With --shape: bytes of workspace [default: what the product would like].
+        #[arg(long, value_name = "BYTES", requires = "shape")]
+        workspace: Option<u64>,
         #[command(flatten)]
         common: Common,
     },
     /// Time each kernel with CUDA events on a GPU, after checking its result.
     Bench(bench::Flags),
+    /// Measure which variant is the fastest for each shape, on a GPU, and write the table that the choice goes by.
+    Tune(tune::Flags),
     /// Say which devices there are and which one would be used.
     Devices {
         #[command(flatten)]
@@ -86,6 +100,26 @@ enum OutDtypeWord {
     F32,
     F16,
     Bf16,
+}
+
+/// The types that an entry's name can end with.
+#[derive(Clone, Copy, ValueEnum)]
+enum InspectedDtype {
+    F32,
+    F16,
+    Bf16,
+    I32,
+}
+
+impl From<InspectedDtype> for Dtype {
+    fn from(word: InspectedDtype) -> Dtype {
+        match word {
+            InspectedDtype::F32 => Dtype::F32,
+            InspectedDtype::F16 => Dtype::F16,
+            InspectedDtype::Bf16 => Dtype::Bf16,
+            InspectedDtype::I32 => Dtype::I32,
+        }
+    }
 }
 
 impl From<OutDtypeWord> for Dtype {
@@ -114,8 +148,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Verify { only, seed, schedules, common } => {
             (common.json, verify::run(Options { only, seed, schedules: schedules.into() }, &common))
         }
-        Command::Inspect { kernel, sass, common } => (common.json, inspect::run(kernel.as_deref(), sass, &common)),
+        Command::Inspect { kernel, shape: Some(shape), out_dtype, workspace, common, .. } => {
+            let question = which::Question { op: kernel.as_deref(), shape, dtype: out_dtype.into(), workspace };
+            (common.json, which::run(&question, &common))
+        }
+        Command::Inspect { kernel, sass, common, .. } => (common.json, inspect::run(kernel.as_deref(), sass, &common)),
         Command::Bench(flags) => (flags.common.json, bench::run(&flags)),
+        Command::Tune(flags) => (flags.common.json, tune::run(&flags)),
         Command::Devices { common } => (common.json, devices::run(&common)),
     };
     end(json, result)

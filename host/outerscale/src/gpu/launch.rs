@@ -3,6 +3,7 @@
 use super::{Gpu, module::Function, sys};
 use crate::{
     Dtype, Error, Result,
+    choice::Why,
     memory::DeviceMemory,
     ops::{Choice, Problem, Table, Variant, choose},
 };
@@ -37,7 +38,7 @@ pub struct Launch {
     /// The variant, by its name in the op's table.
     pub variant: &'static str,
     /// Why that variant.
-    pub why: &'static str,
+    pub why: Why,
     /// Blocks; 0 where there was nothing to do and nothing was launched.
     pub grid: u32,
     /// Threads of a block.

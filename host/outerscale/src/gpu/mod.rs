@@ -116,6 +116,16 @@ impl Gpu {
         self.0.driver
     }
 
+    /// The version of CUDA that the driver has: 13000 for 13.0.
+    ///
+    /// # Errors
+    /// A CUDA error.
+    pub fn cuda_version(&self) -> Result<u32> {
+        let version = cust::CudaApiVersion::get();
+        let version = version.map_err(|e| self.cuda_error("cuDriverGetVersion", String::new(), e))?;
+        Ok((1000 * version.major() + 10 * version.minor()) as u32)
+    }
+
     /// The device's name, as its driver gives it.
     pub fn name(&self) -> &str {
         &self.0.name

@@ -188,7 +188,7 @@ fn run(gpu: &Gpu, ready: &QuantizedLinear, layer: &Layer, (scheme, out): (Scheme
     };
     let mut acc = Output::<i32>::new(gpu, layout)?;
     let mut again = ready.multiply(gpu, &tokens, &mut acc, &mut Workspace::none(), Choice::Named(launch.variant))?;
-    again.why = "the variant of y";
+    again.why = crate::choice::Why::Preferred("the variant of y");
     let mut steps = ready.steps().to_vec();
     steps.extend(tokens.steps.iter().cloned());
     steps.push(Step { op: tokens.codes.product(), made: "y", launch });

@@ -251,41 +251,6 @@ pub fn gemm<T: OutputElement, X: TokenScale, W: WeightScale>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::choose;
-
-    fn problem(m: u64, n: u64) -> Problem {
-        Problem {
-            m,
-            n,
-            k: 4096,
-            multiprocessors: 132,
-            shared_limit: 227 << 10,
-            thread_limit: 1024,
-            workspace_bytes: 0,
-            arch: &crate::ptx::ARCHS[0],
-        }
-    }
-
-    fn chosen(m: u64, n: u64) -> &'static str {
-        choose(&GEMM, &problem(m, n), Dtype::F16, Choice::Auto).unwrap().variant.name
-    }
-
-    #[test]
-    fn tiles_follow_the_shape() {
-        assert_eq!(chosen(1, 4096), "t16x64");
-        assert_eq!(chosen(17, 4096), "t32x64");
-        assert_eq!(chosen(33, 4096), "t64x64");
-        assert_eq!(chosen(256, 4352), "t64x128");
-        assert_eq!(chosen(512, 4352), "t128x128");
-        assert_eq!(chosen(4096, 4096), "t128x256s3");
-        let small_shared = Problem { shared_limit: 99 << 10, ..problem(4096, 4096) };
-        assert_eq!(choose(&GEMM, &small_shared, Dtype::F16, Choice::Auto).unwrap().variant.name, "t128x256");
-        let with_workspace = |m| {
-            let problem = Problem { workspace_bytes: 4 << 20, ..problem(m, 4096) };
-            choose(&GEMM, &problem, Dtype::F16, Choice::Auto).unwrap().variant.name
-        };
-        assert_eq!([1, 8, 9, 16, 17].map(with_workspace), ["stream8", "stream8", "stream16", "stream16", "t32x64"]);
-    }
 
     #[test]
     fn overflow_limits() {

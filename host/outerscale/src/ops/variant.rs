@@ -2,6 +2,7 @@
 
 use crate::{
     Dtype, Error, Gpu, Result,
+    choice::{self, Why},
     ptx::{Arch, Module},
 };
 
@@ -24,10 +25,13 @@ pub struct Problem {
     pub workspace_bytes: u64,
     /// The newest architecture of embedded kernels that the GPU runs.
     pub arch: &'static Arch,
+    /// Major and minor version of the GPU's architecture.
+    pub version: (u32, u32),
 }
 
 impl Problem {
-    pub(crate) fn new(gpu: &Gpu, m: u64, n: u64, k: u64) -> Problem {
+    /// A product of these sizes, or a matrix [m, k], on a GPU; without a workspace.
+    pub fn new(gpu: &Gpu, m: u64, n: u64, k: u64) -> Problem {
         let limits = gpu.limits();
         Problem {
             m,
@@ -38,6 +42,7 @@ impl Problem {
             thread_limit: limits.threads,
             workspace_bytes: 0,
             arch: gpu.arch(),
+            version: gpu.version(),
         }
     }
 }
@@ -177,7 +182,7 @@ pub struct Chosen {
     /// The variant.
     pub variant: &'static Variant,
     /// Why.
-    pub why: &'static str,
+    pub why: Why,
 }
 
 /// Chooses a variant for a problem.
@@ -192,31 +197,22 @@ pub fn choose(table: &Table, problem: &Problem, dtype: Dtype, choice: Choice<'_>
             return refuse(format!("there is none of that name; there are {}", names.join(", ")));
         };
         return match variant.eligible(problem, dtype) {
-            Ok(()) => Ok(Chosen { variant, why: "asked for by name" }),
+            Ok(()) => Ok(Chosen { variant, why: Why::Named }),
             Err(reason) => refuse(reason),
         };
     }
-    let mut reasons = Vec::new();
-    for variant in table.variants {
-        if let Err(reason) = variant.eligible(problem, dtype) {
-            log::debug!("{}: {} is not eligible: {reason}", table.op, variant.name);
-            reasons.push(format!("{}: {reason}", variant.name));
+    let candidates = choice::candidates(table, problem, dtype);
+    for candidate in &candidates {
+        if let Some(reason) = &candidate.refused {
+            log::debug!("{}: {} is not eligible: {reason}", table.op, candidate.variant.name);
         }
     }
-    for preference in table.preferences {
-        let variant = table.variants.iter().find(|v| v.name == preference.variant);
-        if let Some(variant) = variant
-            && (preference.when)(problem)
-            && variant.eligible(problem, dtype).is_ok()
-        {
-            return Ok(Chosen { variant, why: preference.why });
-        }
-    }
-    // Every preference names an ineligible variant: whatever else can run is right, only slower.
-    match table.variants.iter().find(|v| v.eligible(problem, dtype).is_ok()) {
-        Some(variant) => Ok(Chosen { variant, why: "the only eligible one" }),
-        None => Err(Error::Variant { op: table.op, wanted: "any".to_owned(), reason: reasons.join("; ") }),
-    }
+    choice::best(table, problem, &candidates).map(|(variant, why)| Chosen { variant, why }).ok_or_else(|| {
+        let refused =
+            candidates.iter().filter_map(|c| c.refused.as_ref().map(|why| format!("{}: {why}", c.variant.name)));
+        let reason = refused.collect::<Vec<_>>().join("; ");
+        Error::Variant { op: table.op, wanted: "any".to_owned(), reason }
+    })
 }
 
 /// The cluster of a variant that has none.
@@ -276,6 +272,7 @@ mod tests {
             thread_limit: 1024,
             workspace_bytes: 0,
             arch: &ARCHS[0],
+            version: (8, 0),
         }
     }
 

@@ -59,11 +59,14 @@ pub fn place(gpu: &Gpu) -> String {
 /// The driver and the device for programs.
 pub fn place_json(gpu: &Gpu) -> Value {
     let (major, minor) = gpu.version();
+    let per_clock =
+        crate::choice::chips::Chip::of((major, minor)).int8_operations * gpu.limits().multiprocessors as f64;
     serde_json::json!({
         "driver": gpu.driver().to_string(),
         "device": gpu.name(),
         "compute_capability": format!("{major}.{minor}"),
         "arch": gpu.arch().name,
+        "int8_operations_per_clock": per_clock,
     })
 }
 

@@ -1,0 +1,178 @@
+//! How many clocks a product takes by a variant, modelled: what it multiplies, what it moves, what it waits for.
+//!
+//! Nothing here was fitted to a measurement: none was to be had. The sums are those of the facts in [`super::chips`],
+//! and what they decide is which of several variants is least bound. A table that `outerscale tune` measured goes first.
+
+use super::chips::{Chip, MEMORY_LATENCY, SHARED_READ_BYTES};
+
+/// Which instruction multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Multiply {
+    /// `mma.sync` by warps whose tiles are so many rows × columns: each reads its operands from shared memory.
+    Mma {
+        /// Rows of a warp's tile.
+        warp_m: u32,
+        /// Columns of a warp's tile.
+        warp_n: u32,
+    },
+    /// `mma.sync` with operands that go from memory to registers, tokens rounded up to 16.
+    Stream,
+    /// `wgmma`, which reads shared memory itself.
+    Wgmma,
+}
+
+/// How blocks come by their tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// A tile belongs to one block.
+    Tiles,
+    /// The steps of all tiles are dealt out evenly; blocks that share a tile add up in a workspace.
+    Steps,
+}
+
+/// How a variant works: what the model goes by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// Rows of y (tokens) of a tile.
+    pub block_m: u32,
+    /// Columns of y of a tile.
+    pub block_n: u32,
+    /// Codes of K in a step.
+    pub step: u32,
+    /// What multiplies.
+    pub multiply: Multiply,
+    /// Bytes that a block has on their way at a time.
+    pub in_flight: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Shared memory of a block.
+    pub shared_bytes: u32,
+    /// Blocks that fit a multiprocessor by their registers.
+    pub by_registers: u32,
+    /// How tiles are shared.
+    pub sharing: Sharing,
+    /// Blocks that load w, and blocks that load x, once for all of them: a cluster along M, and along N.
+    pub cluster: (u32, u32),
+    /// Whether a tile's results are stored while the next is multiplied.
+    pub overlaps_store: bool,
+}
+
+/// A product as the model sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Tokens.
+    pub m: u64,
+    /// Outputs.
+    pub n: u64,
+    /// Inputs.
+    pub k: u64,
+    /// Multiprocessors.
+    pub multiprocessors: u64,
+    /// Bytes of an element of y.
+    pub output_bytes: u64,
+}
+
+/// What bounds a product, in clocks of a multiprocessor.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Until all is done.
+    pub clocks: f64,
+    /// Of them on the busiest multiprocessor: steps along K.
+    pub steps: f64,
+    /// Starting, filling the pipeline, storing, adding up.
+    pub overhead: f64,
+    /// What memory alone would take.
+    pub memory: f64,
+}
+
+/// Clocks of a launch before the first instruction and after the last, of a block's start and end.
+const LAUNCH: f64 = 3000.0;
+const BLOCK: f64 = 600.0;
+/// Clocks of a step that no other work hides: the barrier and the addresses, shared by the blocks of a multiprocessor.
+const STEP: f64 = 40.0;
+/// Clocks of the counter that blocks meet at: two rounds to L2.
+const MEETING: f64 = 1500.0;
+/// The share of the memory's peak that a copy reaches (NVIDIA H100 and H200, many sources: 90 to 94 %).
+const REACHED: f64 = 0.92;
+
+/// Clocks of work that goes on at the same time: the longest, and more the nearer the others come to it, since they do
+/// not fit into each other's gaps for nothing. The norm of order 4 makes of two that are alike a fifth more than one.
+fn together(clocks: [f64; 4]) -> f64 {
+    clocks.iter().map(|clocks| clocks.powi(4)).sum::<f64>().sqrt().sqrt()
+}
+
+impl Plan {
+    /// Blocks that a multiprocessor holds.
+    pub fn resident(&self, chip: &Chip) -> u64 {
+        // The system takes 1 KiB of shared memory for each block.
+        let shared = chip.shared_bytes / (self.shared_bytes + 1024);
+        u64::from(shared.min(chip.threads / self.threads.max(1)).min(self.by_registers).max(1))
+    }
+
+    /// Clocks of one step where `blocks` run on a multiprocessor: what it multiplies, reads from shared memory, gets from
+    /// L2, and waits for with so much on its way, all at a time.
+    fn step_clocks(&self, chip: &Chip, blocks: u64) -> f64 {
+        let (rows, cols, step) = (f64::from(self.block_m), f64::from(self.block_n), f64::from(self.step));
+        let share = if self.multiply == Multiply::Wgmma { 1.0 } else { chip.mma_share };
+        // An operand of the tensor cores has 16 tokens, whether or not all are there.
+        let multiplied_rows = if self.multiply == Multiply::Stream { rows.max(16.0) } else { rows };
+        let tensor = 2.0 * multiplied_rows * cols * step / (chip.int8_operations * share);
+        let shared = match self.multiply {
+            Multiply::Mma { warp_m, warp_n } => {
+                // Each warp reads the rows and columns of its own tile.
+                let warps = rows * cols / f64::from(warp_m * warp_n);
+                warps * f64::from(warp_m + warp_n) * step / SHARED_READ_BYTES
+            }
+            Multiply::Stream | Multiply::Wgmma => 0.0,
+        };
+        let (along_m, along_n) = (f64::from(self.cluster.0), f64::from(self.cluster.1));
+        let loaded = (rows / along_n + cols / along_m) * step;
+        let l2 = loaded / chip.l2_bytes;
+        // Little's law: what is on its way arrives once a latency.
+        let waited = MEMORY_LATENCY * (rows + cols) * step / (f64::from(self.in_flight) * blocks as f64);
+        together([tensor, shared, l2, waited]) + STEP / blocks as f64
+    }
+
+    /// The modelled cost of a product.
+    pub fn cost(&self, product: &Product, chip: &Chip) -> Cost {
+        let Product { m, n, k, multiprocessors, output_bytes } = *product;
+        let (along_m, along_n) = (u64::from(self.cluster.0), u64::from(self.cluster.1));
+        let tiles_m = m.div_ceil(u64::from(self.block_m)).next_multiple_of(along_m);
+        let tiles = tiles_m * n.div_ceil(u64::from(self.block_n)).next_multiple_of(along_n);
+        let steps = k.div_ceil(u64::from(self.step));
+        let sums = u64::from(self.block_m) * u64::from(self.block_n);
+        let store = (sums * output_bytes) as f64 / chip.l2_bytes;
+        // A cluster needs its multiprocessors side by side: one may be left over.
+        let cluster = along_m * along_n;
+        let places = (multiprocessors / cluster).max(1) * cluster;
+        let (resident, clocks_of_steps, overhead) = match self.sharing {
+            Sharing::Tiles => {
+                let each = tiles.div_ceil(places);
+                let resident = self.resident(chip).min(each);
+                // While one block starts or stores, others that are resident multiply.
+                let turns = if self.overlaps_store { 1.0 } else { each as f64 / resident as f64 };
+                (resident, (each * steps) as f64, turns * (BLOCK + MEMORY_LATENCY + store))
+            }
+            Sharing::Steps => {
+                let blocks = (self.resident(chip) * places).min(tiles * steps).max(1);
+                let resident = blocks.div_ceil(places);
+                let each = (tiles * steps).div_ceil(blocks) * resident;
+                // A block shares the tile that it begins with and the one that it ends with, unless shares are tiles.
+                let shared = if (tiles * steps).is_multiple_of(blocks) && (tiles * steps / blocks).is_multiple_of(steps)
+                {
+                    0.0
+                } else {
+                    1.0
+                };
+                // Added (read and written in L2), read, cleared.
+                let met = shared * (MEETING + resident as f64 * (4 * 4 * sums) as f64 / chip.l2_bytes);
+                (resident, each as f64, BLOCK + MEMORY_LATENCY + met + resident as f64 * store)
+            }
+        };
+        let steps = clocks_of_steps * self.step_clocks(chip, resident.max(1));
+        let bytes = (m * k + n * k + m * n * output_bytes) as f64;
+        let memory = bytes / (chip.dram_bytes * REACHED * multiprocessors as f64);
+        // Operands stream in while tiles are multiplied: the longer of the two.
+        Cost { clocks: LAUNCH + steps.max(memory) + overhead, steps, overhead, memory }
+    }
+}

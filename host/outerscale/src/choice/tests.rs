@@ -1,0 +1,164 @@
+//! The choice among the products' variants: no cliff, nothing idle, nothing that is never taken.
+
+use super::{
+    tuned::tests::{row, tuned},
+    *,
+};
+use crate::{
+    ops::{self, Choice, tables::GEMM},
+    ptx::ARCHS,
+};
+use chips::CHIPS;
+use std::collections::BTreeSet;
+
+/// N and K of linears: Llama-3-8B and 70B, and smaller ones.
+const LINEARS: [(u64, u64); 12] = [
+    (6144, 4096),
+    (4096, 4096),
+    (28672, 4096),
+    (4096, 14336),
+    (10240, 8192),
+    (8192, 8192),
+    (57344, 8192),
+    (8192, 28672),
+    (384, 384),
+    (1536, 384),
+    (768, 3072),
+    (1024, 1024),
+];
+
+/// GPUs: version, multiprocessors, shared memory of a block.
+const GPUS: [((u32, u32), u64, u32); 6] = [
+    ((8, 0), 108, 163 << 10),
+    ((8, 6), 82, 99 << 10),
+    ((8, 9), 128, 99 << 10),
+    ((9, 0), 132, 227 << 10),
+    ((10, 0), 148, 227 << 10),
+    ((12, 0), 170, 99 << 10),
+];
+
+fn problem((version, multiprocessors, shared_limit): ((u32, u32), u64, u32), (m, n, k): (u64, u64, u64)) -> Problem {
+    let runs = |arch: &&crate::ptx::Arch| arch.runs_on(version.0, version.1);
+    let arch = ARCHS.iter().rev().find(runs).expect("sm_80 runs everywhere");
+    Problem { m, n, k, multiprocessors, shared_limit, thread_limit: 1024, workspace_bytes: 1 << 30, arch, version }
+}
+
+/// The choice and the clocks that it is modelled to take.
+fn chosen(problem: &Problem) -> (&'static str, f64) {
+    let (variant, _) = best(&GEMM, problem, &candidates(&GEMM, problem, Dtype::Bf16)).unwrap();
+    (variant.name, modelled(variant, problem, Dtype::Bf16).unwrap().clocks)
+}
+
+#[test]
+fn the_model_knows_every_variant_of_every_product() {
+    for op in ["gemm", "gemm_asym", "gemm_outliers"] {
+        for variant in crate::registry::op(op).unwrap().table.variants {
+            assert!(plans::plan(variant.name).is_some(), "{op}: the model does not know {}", variant.name);
+        }
+    }
+}
+
+/// The most that a token more may cost. A tile belongs to one block, so that the worst is a second wave.
+const CLIFF: f64 = 1.95;
+
+#[test]
+fn a_token_more_is_no_cliff() {
+    for gpu in GPUS {
+        for (n, k) in LINEARS {
+            let clocks: Vec<f64> = (1..=257).map(|m| chosen(&problem(gpu, (m, n, k))).1).collect();
+            for (m, pair) in clocks.windows(2).enumerate() {
+                assert!(pair[1] <= CLIFF * pair[0], "{gpu:?}: N {n}, K {k}, M {} to {}: {pair:?}", m + 1, m + 2);
+            }
+        }
+    }
+}
+
+#[test]
+fn more_work_takes_no_less_time() {
+    for gpu in GPUS {
+        for variant in GEMM.variants {
+            let clocks = |m, n, k| modelled(variant, &problem(gpu, (m, n, k)), Dtype::Bf16).unwrap().clocks;
+            for (n, k) in LINEARS {
+                for m in [1, 16, 17, 64, 100, 512, 4096] {
+                    let here = clocks(m, n, k);
+                    assert!(
+                        here <= clocks(2 * m, n, k) && here <= clocks(m, n, 2 * k),
+                        "{gpu:?} {} {m} {n} {k}",
+                        variant.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_faster_than_its_tensor_cores_or_its_memory() {
+    for (gpu, chip) in GPUS.iter().zip(CHIPS) {
+        for variant in GEMM.variants {
+            for (n, k) in LINEARS {
+                for m in [1, 64, 4096] {
+                    let cost = modelled(variant, &problem(*gpu, (m, n, k)), Dtype::Bf16).unwrap();
+                    let peak = 2.0 * (m * n * k) as f64 / (chip.int8_operations * gpu.1 as f64);
+                    assert!(
+                        cost.clocks >= peak && cost.clocks >= cost.memory,
+                        "{} {m} {n} {k}: {cost:?}",
+                        variant.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn each_variant_is_chosen_somewhere() {
+    let mut taken = BTreeSet::new();
+    for gpu in GPUS {
+        for (n, k) in LINEARS {
+            for m in [1, 4, 8, 9, 16, 17, 24, 32, 33, 48, 64, 65, 96, 128, 129, 200, 256, 512, 1000, 2048, 4096, 16384]
+            {
+                for workspace_bytes in [0, 1 << 30] {
+                    taken.insert(chosen(&Problem { workspace_bytes, ..problem(gpu, (m, n, k)) }).0);
+                }
+            }
+        }
+    }
+    let idle: Vec<_> = GEMM.variants.iter().map(|v| v.name).filter(|name| !taken.contains(name)).collect();
+    assert!(idle.is_empty(), "never chosen: {idle:?}");
+}
+
+#[test]
+fn large_products_take_large_tiles_and_few_tokens_small_ones() {
+    let plan = |gpu, shape| plans::plan(chosen(&problem(gpu, shape)).0).unwrap();
+    for gpu in GPUS {
+        let (large, small) = (plan(gpu, (8192, 8192, 8192)), plan(gpu, (1, 8192, 8192)));
+        assert!(large.block_m * large.block_n >= 128 * 128, "{gpu:?}: {large:?}");
+        assert!(small.block_m <= 16, "{gpu:?}: {small:?}");
+    }
+}
+
+#[test]
+fn what_was_measured_goes_before_what_is_modelled() {
+    let table = Box::leak(Box::new(tuned(vec![row(16, "t64x64"), row(64, "gone")])));
+    let problem = problem(GPUS[3], (16, 4096, 4096));
+    let all = candidates(&GEMM, &problem, Dtype::Bf16);
+    let eligible: Vec<_> = all.iter().filter(|candidate| candidate.refused.is_none()).collect();
+    let (variant, why) = by_table(Some(table), "gemm", &problem, &eligible).unwrap();
+    assert_eq!(variant.name, "t64x64");
+    assert_eq!(why.to_string(), "the fastest measured, 1.5 µs on 2030-01-31 at 0123456789ab");
+    // A variant that cannot run, or that there is no more, leaves the choice to the model.
+    assert!(by_table(Some(table), "gemm", &Problem { m: 64, ..problem }, &eligible).is_none());
+    assert!(by_table(Some(table), "gemm", &Problem { m: 65, ..problem }, &eligible).is_none());
+    assert!(by_table(None, "gemm", &problem, &eligible).is_none());
+}
+
+#[test]
+fn reasons_name_the_next_best() {
+    let problem = problem(GPUS[0], (4096, 4096, 4096));
+    let chosen = ops::choose(&GEMM, &problem, Dtype::F16, Choice::Auto).unwrap();
+    let why = chosen.why.to_string();
+    assert!(why.starts_with("the fewest clocks modelled, ") && why.contains("; next t"), "{why}");
+    let none: Vec<&Candidate> = Vec::new();
+    assert!(by_model(&none).is_none());
+}
