@@ -26,6 +26,9 @@ pub enum Multiply {
 pub enum Sharing {
     /// A tile belongs to one block.
     Tiles,
+    /// Whole waves of tiles go to blocks one each; the steps of those left over are dealt out evenly, and blocks that share
+    /// a tile add up in a workspace (`contract::stream_k`).
+    LastWave,
     /// The steps of all tiles are dealt out evenly; blocks that share a tile add up in a workspace.
     Steps,
 }
@@ -83,6 +86,8 @@ pub struct Cost {
     pub overhead: f64,
     /// What memory alone would take.
     pub memory: f64,
+    /// Multiplications, those of rows and columns that are not there included.
+    pub multiplications: u64,
 }
 
 /// Clocks of a launch before the first instruction and after the last, of a block's start and end.
@@ -133,6 +138,14 @@ impl Plan {
         together([tensor, shared, l2, waited]) + STEP / blocks as f64
     }
 
+    /// How many blocks share the tiles that whole waves leave over; None where each has its own, because there are few or
+    /// nearly a wave of them. As `contract::stream_k::Deal::shared` has it.
+    fn shared_tiles(&self, tiles: u64, steps: u64, room: u64) -> Option<u64> {
+        let rest = tiles % room;
+        let sharers = room.min(rest * steps / u64::from(contract::stream_k::MIN_SHARE));
+        (8 * rest < 7 * room && sharers > rest).then_some(sharers)
+    }
+
     /// The modelled cost of a product.
     pub fn cost(&self, product: &Product, chip: &Chip) -> Cost {
         let Product { m, n, k, multiprocessors, output_bytes } = *product;
@@ -145,34 +158,39 @@ impl Plan {
         // A cluster needs its multiprocessors side by side: one may be left over.
         let cluster = along_m * along_n;
         let places = (multiprocessors / cluster).max(1) * cluster;
-        let (resident, clocks_of_steps, overhead) = match self.sharing {
-            Sharing::Tiles => {
+        // Adding up in L2 (read and written), reading and clearing, a tile for each block.
+        let met = |blocks: u64| MEETING + (blocks * 4 * 4 * sums) as f64 / chip.l2_bytes;
+        let start = BLOCK + MEMORY_LATENCY + store;
+        let room = self.resident(chip) * places;
+        let (resident, steps_of_all, overhead) = match self.sharing {
+            Sharing::LastWave if self.shared_tiles(tiles, steps, room).is_some() => {
+                let sharers = self.shared_tiles(tiles, steps, room).unwrap_or(1);
+                let (whole, beside) = (tiles / room, sharers.div_ceil(places));
+                let resident = if whole > 0 { self.resident(chip) } else { beside };
+                let dealt = (tiles % room * steps).div_ceil(sharers) * beside;
+                let turns = (whole + 1) as f64;
+                (resident, whole * self.resident(chip) * steps + dealt, turns * start + met(beside))
+            }
+            Sharing::Tiles | Sharing::LastWave => {
                 let each = tiles.div_ceil(places);
                 let resident = self.resident(chip).min(each);
                 // While one block starts or stores, others that are resident multiply.
                 let turns = if self.overlaps_store { 1.0 } else { each as f64 / resident as f64 };
-                (resident, (each * steps) as f64, turns * (BLOCK + MEMORY_LATENCY + store))
+                (resident, each * steps, turns * start)
             }
             Sharing::Steps => {
-                let blocks = (self.resident(chip) * places).min(tiles * steps).max(1);
+                let blocks = room.min(tiles * steps).max(1);
                 let resident = blocks.div_ceil(places);
                 let each = (tiles * steps).div_ceil(blocks) * resident;
-                // A block shares the tile that it begins with and the one that it ends with, unless shares are tiles.
-                let shared = if (tiles * steps).is_multiple_of(blocks) && (tiles * steps / blocks).is_multiple_of(steps)
-                {
-                    0.0
-                } else {
-                    1.0
-                };
-                // Added (read and written in L2), read, cleared.
-                let met = shared * (MEETING + resident as f64 * (4 * 4 * sums) as f64 / chip.l2_bytes);
-                (resident, each as f64, BLOCK + MEMORY_LATENCY + met + resident as f64 * store)
+                let alone = steps <= 1 || (tiles.is_multiple_of(blocks));
+                (resident, each, start + if alone { 0.0 } else { met(resident) })
             }
         };
-        let steps = clocks_of_steps * self.step_clocks(chip, resident.max(1));
+        let steps = steps_of_all as f64 * self.step_clocks(chip, resident.max(1));
         let bytes = (m * k + n * k + m * n * output_bytes) as f64;
         let memory = bytes / (chip.dram_bytes * REACHED * multiprocessors as f64);
         // Operands stream in while tiles are multiplied: the longer of the two.
-        Cost { clocks: LAUNCH + steps.max(memory) + overhead, steps, overhead, memory }
+        let multiplications = tiles * sums * k;
+        Cost { clocks: LAUNCH + steps.max(memory) + overhead, steps, overhead, memory, multiplications }
     }
 }

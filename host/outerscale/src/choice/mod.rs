@@ -54,7 +54,7 @@ impl fmt::Display for Why {
                 write!(f, "the fastest measured, {median_us:.1} µs on {date} at {commit}")
             }
             Why::Modelled { clocks, next: Some((name, other)) } => {
-                write!(f, "the fewest clocks modelled, {clocks:.0}; next {name}, {other:.0}")
+                write!(f, "the fewest clocks modelled, {clocks:.0}; next {name} with {other:.0}")
             }
             Why::Modelled { clocks, next: None } => write!(f, "the only eligible one, {clocks:.0} clocks modelled"),
             Why::Preferred(why) => f.write_str(why),
@@ -119,14 +119,21 @@ fn by_table(
     Some((found.variant, Why::Measured { median_us: row.median_us, date: &tuned.date, commit: &tuned.commit }))
 }
 
-/// The one with the fewest clocks, of two that are alike the one that the table names first; None unless the model knows
-/// all of them.
+/// Clocks that are so near to the fewest are as few: no model is finer than that.
+const ALIKE: f64 = 1.01;
+
+/// The one with the fewest clocks, and of those alike the one that multiplies least, which takes least power; None unless
+/// the model knows all of them.
 fn by_model(eligible: &[&Candidate]) -> Option<(&'static Variant, Why)> {
-    let known = eligible.iter().map(|candidate| candidate.cost.map(|cost| (candidate.variant, cost.clocks)));
-    let mut known = known.collect::<Option<Vec<_>>>()?;
-    known.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let (variant, clocks) = *known.first()?;
-    Some((variant, Why::Modelled { clocks, next: known.get(1).map(|next| (next.0.name, next.1)) }))
+    let known = eligible.iter().map(|candidate| candidate.cost.map(|cost| (candidate.variant, cost)));
+    let known = known.collect::<Option<Vec<_>>>()?;
+    let fewest = known.iter().map(|(_, cost)| cost.clocks).min_by(f64::total_cmp)?;
+    let alike = known.iter().filter(|(_, cost)| cost.clocks <= ALIKE * fewest);
+    let least = |a: &Cost, b: &Cost| a.multiplications.cmp(&b.multiplications).then(a.clocks.total_cmp(&b.clocks));
+    let (variant, cost) = alike.min_by(|a, b| least(&a.1, &b.1))?;
+    let others = known.iter().filter(|(other, _)| other.name != variant.name);
+    let next = others.min_by(|a, b| a.1.clocks.total_cmp(&b.1.clocks)).map(|(next, cost)| (next.name, cost.clocks));
+    Some((*variant, Why::Modelled { clocks: cost.clocks, next }))
 }
 
 fn by_preference(table: &Table, problem: &Problem, eligible: &[&Candidate]) -> Option<(&'static Variant, Why)> {

@@ -5,7 +5,11 @@ use contract::gemm_tile::{self, GemmTile};
 
 /// The plan of a product's variant; None for what the model does not know.
 pub(super) fn plan(variant: &str) -> Option<Plan> {
-    gemm_tile::TILES.iter().find(|tile| tile.name == variant).map(of_tile)
+    let (tile, sharing) = match variant.strip_suffix("_streamk") {
+        Some(tile) => (tile, Sharing::LastWave),
+        None => (variant, Sharing::Tiles),
+    };
+    gemm_tile::TILES.iter().find(|own| own.name == tile).map(|tile| Plan { sharing, ..of_tile(tile) })
 }
 
 /// A tile whose operands go through shared memory, one block a tile.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod calibrate;
+mod choice;
 mod drift;
 mod pack;
 mod runs;
