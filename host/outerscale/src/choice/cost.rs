@@ -33,6 +33,17 @@ pub enum Sharing {
     Steps,
 }
 
+/// What a multiprocessor does from one tile of a block to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// It stores, and starts a block.
+    Starts,
+    /// It stores; the next tile is on its way already.
+    Stores,
+    /// Nothing: one tile is stored while the next is multiplied.
+    Nothing,
+}
+
 /// How a variant works: what the model goes by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
@@ -56,8 +67,8 @@ pub struct Plan {
     pub sharing: Sharing,
     /// Blocks that load w, and blocks that load x, once for all of them: a cluster along M, and along N.
     pub cluster: (u32, u32),
-    /// Whether a tile's results are stored while the next is multiplied.
-    pub overlaps_store: bool,
+    /// What lies between two tiles.
+    pub between: Between,
 }
 
 /// A product as the model sees it.
@@ -175,22 +186,28 @@ impl Plan {
                 let each = tiles.div_ceil(places);
                 let resident = self.resident(chip).min(each);
                 // While one block starts or stores, others that are resident multiply.
-                let turns = if self.overlaps_store { 1.0 } else { each as f64 / resident as f64 };
-                (resident, each * steps, turns * start)
+                let turns = each as f64 / resident as f64;
+                let overhead = match self.between {
+                    Between::Starts => turns * start,
+                    Between::Stores => start + (turns - 1.0) * store,
+                    Between::Nothing => start,
+                };
+                (resident, each * steps, overhead)
             }
             Sharing::Steps => {
                 let blocks = room.min(tiles * steps).max(1);
                 let resident = blocks.div_ceil(places);
                 let each = (tiles * steps).div_ceil(blocks) * resident;
-                let alone = steps <= 1 || (tiles.is_multiple_of(blocks));
+                let alone = steps <= 1;
                 (resident, each, start + if alone { 0.0 } else { met(resident) })
             }
         };
         let steps = steps_of_all as f64 * self.step_clocks(chip, resident.max(1));
         let bytes = (m * k + n * k + m * n * output_bytes) as f64;
         let memory = bytes / (chip.dram_bytes * REACHED * multiprocessors as f64);
-        // Operands stream in while tiles are multiplied: the longer of the two.
+        // Operands stream in while tiles are multiplied.
+        let both = together([steps, memory, 0.0, 0.0]);
         let multiplications = tiles * sums * k;
-        Cost { clocks: LAUNCH + steps.max(memory) + overhead, steps, overhead, memory, multiplications }
+        Cost { clocks: LAUNCH + both + overhead, steps, overhead, memory, multiplications }
     }
 }

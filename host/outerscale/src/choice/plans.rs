@@ -1,10 +1,22 @@
 //! How each variant of the products works, from the constants that its kernels are compiled with.
 
-use super::cost::{Multiply, Plan, Sharing};
-use contract::gemm_tile::{self, GemmTile};
+use super::cost::{Between, Multiply, Plan, Sharing};
+use contract::{
+    gemm_tile::{self, GemmTile},
+    hopper_tile::{self, HopperTile, Multicast, Schedule},
+    limits::ROW_ALIGN_BYTES,
+    packed::PANEL_ROWS,
+    stream::{self, STREAMS, Stream},
+};
 
-/// The plan of a product's variant; None for what the model does not know.
-pub(super) fn plan(variant: &str) -> Option<Plan> {
+/// The plan of a product's variant whose blocks go in clusters of `cluster`; None for what the model does not know.
+pub(super) fn plan(variant: &str, cluster: u32) -> Option<Plan> {
+    if let Some(tile) = hopper_tile::TILES.iter().find(|tile| tile.name == variant) {
+        return Some(of_hopper(tile, cluster));
+    }
+    if let Some(stream) = STREAMS.iter().find(|stream| stream.name == variant) {
+        return Some(of_stream(stream));
+    }
     let (tile, sharing) = match variant.strip_suffix("_streamk") {
         Some(tile) => (tile, Sharing::LastWave),
         None => (variant, Sharing::Tiles),
@@ -26,6 +38,48 @@ const fn of_tile(tile: &GemmTile) -> Plan {
         by_registers: tile.blocks,
         sharing: Sharing::Tiles,
         cluster: (1, 1),
-        overlaps_store: false,
+        between: Between::Starts,
+    }
+}
+
+/// Panels of w that stream through registers.
+const fn of_stream(stream: &Stream) -> Plan {
+    Plan {
+        block_m: stream.tokens,
+        block_n: PANEL_ROWS as u32,
+        step: stream::WARPS * ROW_ALIGN_BYTES as u32,
+        multiply: Multiply::Stream,
+        // Fourteen loads of 16 bytes a lane (`Stream::blocks`).
+        in_flight: 14 * 16 * stream::THREADS,
+        threads: stream::THREADS,
+        shared_bytes: 4 * stream::shared_words(stream.tokens),
+        by_registers: stream.blocks,
+        sharing: Sharing::Steps,
+        cluster: (1, 1),
+        between: Between::Starts,
+    }
+}
+
+/// A tile of a persistent block that multiplies by wgmma.
+const fn of_hopper(tile: &HopperTile, cluster: u32) -> Plan {
+    Plan {
+        block_m: tile.block_m,
+        block_n: tile.block_n,
+        step: ROW_ALIGN_BYTES as u32,
+        multiply: Multiply::Wgmma,
+        // One slot is being multiplied, one is kept for the product in flight.
+        in_flight: (tile.stages - 2) * tile.stage_bytes(),
+        threads: hopper_tile::THREADS,
+        shared_bytes: tile.shared_bytes(),
+        by_registers: 1,
+        sharing: Sharing::Tiles,
+        cluster: match tile.multicast {
+            Multicast::W => (cluster, 1),
+            Multicast::X => (1, cluster),
+        },
+        between: match tile.schedule {
+            Schedule::Cooperative => Between::Stores,
+            Schedule::PingPong => Between::Nothing,
+        },
     }
 }

@@ -70,6 +70,7 @@ mod tests {
             thread_limit: 1024,
             workspace_bytes: u64::MAX,
             arch: &ARCHS[0],
+            version: (8, 0),
         }
     }
 

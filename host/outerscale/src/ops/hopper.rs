@@ -124,7 +124,17 @@ mod tests {
 
     fn problem(m: u64, n: u64, multiprocessors: u64) -> Problem {
         let (shared_limit, thread_limit) = (227 << 10, 1024);
-        Problem { m, n, k: 64, multiprocessors, shared_limit, thread_limit, workspace_bytes: 0, arch: &ARCHS[0] }
+        Problem {
+            m,
+            n,
+            k: 64,
+            multiprocessors,
+            shared_limit,
+            thread_limit,
+            workspace_bytes: 0,
+            arch: &ARCHS[0],
+            version: (9, 0),
+        }
     }
 
     #[test]
