@@ -53,6 +53,7 @@ fn sharing() -> Vec<&'static str> {
         thread_limit: 1024,
         workspace_bytes: u64::MAX,
         arch: gpu().arch(),
+        version: gpu().version(),
     };
     let variants = registry::op("gemm").unwrap().table.variants.iter();
     variants.filter(|v| (v.workspace)(&problem) > 0).map(|v| v.name).collect()
