@@ -380,3 +380,13 @@ pub struct GemmSm90Args {
     /// 1 where y begins at a 16-byte boundary and its rows lie a multiple of 16 bytes apart, 0 otherwise.
     pub y_by_map: u64,
 }
+
+/// `gemm` for few tokens on Hopper: the same product, its x also as a tensor map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GemmDecodeArgs {
+    /// q_x in boxes of as many rows of 128 bytes as the tile has tokens, with the 128-byte swizzle.
+    pub x_map: TensorMap,
+    /// The product.
+    pub product: GemmArgs,
+}

@@ -5,6 +5,7 @@
 #![no_std]
 
 pub mod args;
+pub mod decode_tile;
 pub mod fragment;
 pub mod gemm_tile;
 pub mod grid;

@@ -86,6 +86,76 @@ shares!(
     LongShares counts u64, never by 0: at_least_one_long
 );
 
+/// A block's part of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Place of the tile along N.
+    pub across: u32,
+    /// Place of the tile along M.
+    pub down: u32,
+    /// The first step of the part along K.
+    pub first: u32,
+    /// How many steps it has, at least one.
+    pub steps: u32,
+    /// Where the tile's blocks meet, if the part is not the whole of it.
+    pub place: u32,
+}
+
+/// A block's way through its parts: tiles along N, and those for the next tokens after them.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    across: u32,
+    /// Steps of a tile.
+    of: u32,
+    block: u32,
+    /// Steps that are left, and the part that comes next but for their number.
+    left: u64,
+    next: Part,
+}
+
+impl Walk {
+    /// The parts of block `block` of `blocks`, for `across` by `down` tiles of `of` steps. More tiles either way than 32 bits
+    /// count are more bytes than there are addresses.
+    #[inline(always)]
+    pub const fn new((across, down): (u64, u64), of: u32, block: u32, blocks: u32) -> Self {
+        let shares = LongShares::new(across * down * of as u64, blocks);
+        let step = shares.first(block);
+        let tile = step / at_least_one_long(of as u64);
+        let row = tile / at_least_one_long(across);
+        let next = Part {
+            across: (tile - row * across) as u32,
+            down: row as u32,
+            first: (step - tile * of as u64) as u32,
+            steps: 0,
+            place: shares.block_of(tile * of as u64),
+        };
+        Self { across: across as u32, of, block, left: shares.first(block + 1) - step, next }
+    }
+
+    /// The next part.
+    #[inline(always)]
+    #[allow(clippy::should_implement_trait, reason = "const, and always inlined")]
+    pub const fn next(&mut self) -> Option<Part> {
+        if self.left == 0 {
+            return None;
+        }
+        let of_tile = self.of - self.next.first;
+        let steps = if self.left < of_tile as u64 { self.left as u32 } else { of_tile };
+        self.left -= steps as u64;
+        let part = Part { steps, ..self.next };
+        let ends_row = part.across + 1 == self.across;
+        // All tiles but the first begin in this block.
+        self.next = Part {
+            across: if ends_row { 0 } else { part.across + 1 },
+            down: if ends_row { part.down + 1 } else { part.down },
+            first: 0,
+            steps: 0,
+            place: self.block,
+        };
+        Some(part)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +212,28 @@ mod tests {
                     assert!(!core::mem::replace(&mut taken[place as usize], true), "tile {tile}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn walks_cover_every_step_once_and_meet_in_places_of_their_own() {
+        for (across, down, of, blocks) in [(1u64, 1u64, 1, 1), (5, 1, 8, 3), (3, 2, 7, 11), (2, 3, 1, 4), (1, 1, 40, 9)]
+        {
+            let mut done = [0u8; 256];
+            let mut places = [None; 16];
+            for block in 0..blocks {
+                let mut walk = Walk::new((across, down), of, block, blocks);
+                while let Some(part) = walk.next() {
+                    let tile = part.down as usize * across as usize + part.across as usize;
+                    (0..part.steps).for_each(|i| done[tile * of as usize + (part.first + i) as usize] += 1);
+                    if part.steps < of {
+                        assert!(part.place <= block && places[part.place as usize].is_none_or(|other| other == tile));
+                        places[part.place as usize] = Some(tile);
+                    }
+                }
+            }
+            let steps = (across * down) as usize * of as usize;
+            assert!(done[..steps].iter().all(|n| *n == 1) && done[steps..].iter().all(|n| *n == 0));
         }
     }
 

@@ -266,6 +266,26 @@ pub unsafe fn ld_shared_b16(addr: u32) -> u16 {
     })
 }
 
+/// `ld.shared.v4.b32`: four values of 32 bits.
+///
+/// # Safety
+/// `addr` is aligned to 16 bytes and inside the block's shared memory; who wrote it has been waited for.
+#[inline(always)]
+pub unsafe fn ld_shared_v4_b32(addr: u32) -> [u32; 4] {
+    instruction!("ld.shared.v4.b32", {
+        let v0: u32;
+        let v1: u32;
+        let v2: u32;
+        let v3: u32;
+        // SAFETY: the caller's.
+        unsafe {
+            core::arch::asm!("ld.shared.v4.b32 {{{}, {}, {}, {}}}, [{}];", out(reg32) v0, out(reg32) v1, out(reg32) v2,
+                out(reg32) v3, in(reg32) addr, options(readonly, nostack))
+        };
+        [v0, v1, v2, v3]
+    })
+}
+
 /// `ld.shared.v2.b32`.
 ///
 /// # Safety

@@ -2,6 +2,7 @@
 
 use super::cost::{Between, Multiply, Plan, Sharing};
 use contract::{
+    decode_tile::{self, DecodeTile},
     gemm_tile::{self, GemmTile},
     hopper_tile::{self, HopperTile, Multicast, Schedule},
     limits::ROW_ALIGN_BYTES,
@@ -13,6 +14,9 @@ use contract::{
 pub(super) fn plan(variant: &str, cluster: u32) -> Option<Plan> {
     if let Some(tile) = hopper_tile::TILES.iter().find(|tile| tile.name == variant) {
         return Some(of_hopper(tile, cluster));
+    }
+    if let Some(tile) = decode_tile::TILES.iter().find(|tile| tile.name == variant) {
+        return Some(of_decode(tile));
     }
     if let Some(stream) = STREAMS.iter().find(|stream| stream.name == variant) {
         return Some(of_stream(stream));
@@ -81,5 +85,23 @@ const fn of_hopper(tile: &HopperTile, cluster: u32) -> Plan {
             Schedule::Cooperative => Between::Stores,
             Schedule::PingPong => Between::Nothing,
         },
+    }
+}
+
+/// A tile of few tokens of a persistent block whose rows of w are the M side of wgmma.
+const fn of_decode(tile: &DecodeTile) -> Plan {
+    Plan {
+        block_m: tile.tokens,
+        block_n: decode_tile::ROWS,
+        step: ROW_ALIGN_BYTES as u32,
+        multiply: Multiply::Wgmma,
+        // One slot is being multiplied.
+        in_flight: (tile.stages - 1) * tile.stage_bytes(),
+        threads: decode_tile::THREADS,
+        shared_bytes: tile.shared_bytes(),
+        by_registers: 1,
+        sharing: Sharing::Steps,
+        cluster: (1, 1),
+        between: Between::Stores,
     }
 }

@@ -5,7 +5,13 @@
 
 use super::variant::{any_problem, no_workspace, one_block};
 use super::{Preference, Problem, Variant};
-use crate::{Dtype, ptx::Module};
+use crate::{
+    Dtype, Gpu, Result,
+    gpu::{Tensor, words},
+    ptx::Module,
+};
+use contract::args::{GemmArgs, GemmDecodeArgs};
+use contract::decode_tile::{self, DecodeTile, TILES};
 use contract::split;
 use contract::stream::{self, STREAM8, STREAM16, Stream};
 
@@ -49,10 +55,63 @@ fn workspace(stream: Stream, p: &Problem) -> u64 {
     split::bytes(grid(stream, p) as u64, stream::sums(stream.tile_tokens(p.m)) as u64)
 }
 
-/// Up to how many tokens each is preferred: as many as it does at once, so that w is read once.
-pub(super) const PREFERENCES: [Preference; 2] = [
+/// The variants on Hopper whose tensor cores have w on their M side, in the order of `contract::decode_tile::TILES`.
+pub(super) const EXCHANGED: [Variant; 4] = [
+    exchanged::<0>("gemm_d128x8"),
+    exchanged::<1>("gemm_d128x16"),
+    exchanged::<2>("gemm_d128x32"),
+    exchanged::<3>("gemm_d128x64"),
+];
+
+const fn exchanged<const TILE: usize>(stem: &'static str) -> Variant {
+    Variant {
+        name: TILES[TILE].name,
+        module: Module::GemmSm90,
+        stem,
+        dtypes: OUTPUTS,
+        block: decode_tile::THREADS,
+        grid: |p| TILES[TILE].grid((p.m, p.n, p.k), p.multiprocessors),
+        shared_bytes: TILES[TILE].shared_bytes(),
+        workspace: |p| TILES[TILE].workspace_bytes((p.m, p.n, p.k), p.multiprocessors),
+        cluster: one_block,
+        legal: |p| legal(p),
+    }
+}
+
+/// Coordinates of tensor maps are i32, and so must be where the last tile ends.
+fn legal(p: &Problem) -> std::result::Result<(), String> {
+    const MOST: u64 = i32::MAX as u64 - 1024;
+    if p.m > MOST { Err(format!("it takes M up to {MOST}, where TMA can count, got {}", p.m)) } else { Ok(()) }
+}
+
+/// The tile configuration of one of [`EXCHANGED`].
+fn tile(variant: &Variant) -> Option<&'static DecodeTile> {
+    TILES.iter().find(|tile| tile.name == variant.name)
+}
+
+/// The argument of one of [`EXCHANGED`]: x also as a tensor map. None for any other variant.
+pub(super) fn args(gpu: &Gpu, variant: &Variant, product: &GemmArgs) -> Option<Result<Vec<u64>>> {
+    let x = &product.q_x;
+    let tensor = Tensor {
+        ptr: x.ptr,
+        dtype: Dtype::I8,
+        // Codes past K in a row stay unread: they may be anybody's.
+        shape: [x.rows, x.cols],
+        row_bytes: x.row_bytes,
+        box_rows: tile(variant)?.tokens,
+    };
+    Some(gpu.tensor_map(&tensor).map(|x_map| words(GemmDecodeArgs { x_map, product: *product })))
+}
+
+/// Up to how many tokens each is preferred: as many as it does at once, so that w is read once. Where the GPU has both,
+/// registers for up to 8 tokens: they need no slots to be filled and drained, and read 1.6 to 12.5 per cent of x besides w
+/// through L2. From 9 on the ring: it has x for 128 rows at a time, half as many bytes.
+pub(super) const PREFERENCES: [Preference; 5] = [
     Preference { variant: "stream8", when: |p| p.m <= 8, why: "up to 8 tokens: w streams through registers" },
+    Preference { variant: "d128x16", when: |p| p.m <= 16, why: "up to 16 tokens: w streams through a ring" },
     Preference { variant: "stream16", when: |p| p.m <= 16, why: "up to 16 tokens: w streams through registers" },
+    Preference { variant: "d128x32", when: |p| p.m <= 32, why: "up to 32 tokens: w streams through a ring" },
+    Preference { variant: "d128x64", when: |p| p.m <= 64, why: "up to 64 tokens: w streams through a ring" },
 ];
 
 #[cfg(test)]
@@ -80,6 +139,17 @@ mod tests {
             assert_eq!((variant.name, variant.stem), (stream.name, format!("gemm_{}", stream.name).as_str()));
             assert_eq!(variant.block, stream::THREADS);
         }
+    }
+
+    #[test]
+    fn exchanged_variants_are_the_compiled_tiles() {
+        for (variant, compiled) in EXCHANGED.iter().zip(TILES) {
+            assert_eq!((variant.name, variant.stem), (compiled.name, format!("gemm_{}", compiled.name).as_str()));
+            assert_eq!((variant.block, variant.shared_bytes), (288, compiled.shared_bytes()));
+            assert_eq!(tile(variant), Some(&compiled));
+        }
+        assert_eq!(tile(&STREAMS[0]), None);
+        assert!(legal(&problem(1 << 31, 1, 1)).unwrap_err().contains("where TMA can count"));
     }
 
     #[test]

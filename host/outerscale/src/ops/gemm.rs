@@ -64,10 +64,17 @@ pub(crate) const GEMM: Table = Table {
         HOPPER[0],
         HOPPER[1],
         HOPPER[2],
+        decode::EXCHANGED[0],
+        decode::EXCHANGED[1],
+        decode::EXCHANGED[2],
+        decode::EXCHANGED[3],
     ],
     preferences: &[
         decode::PREFERENCES[0],
         decode::PREFERENCES[1],
+        decode::PREFERENCES[2],
+        decode::PREFERENCES[3],
+        decode::PREFERENCES[4],
         Preference { variant: "t16x64", when: |p| p.m <= 16, why: "few tokens: no row of a tile is idle" },
         Preference { variant: "t32x64", when: |p| p.m <= 32, why: "few tokens: no row of a tile is idle" },
         hopper::PREFERENCES[0],
@@ -201,7 +208,7 @@ pub(super) fn launch_symmetric<T: OutputElement>(
     unsafe {
         let args = operands.args(y);
         gpu.launch_with(request, m, |variant| match variant.module {
-            Module::GemmSm90 => hopper::args(gpu, &args, T::DTYPE),
+            Module::GemmSm90 => decode::args(gpu, variant, &args).unwrap_or_else(|| hopper::args(gpu, &args, T::DTYPE)),
             _ => Ok(words(args)),
         })
     }
@@ -264,7 +271,8 @@ mod tests {
         let streams = contract::stream::STREAMS.iter().map(|stream| stream.name);
         let tiles = contract::gemm_tile::TILES.iter().map(|tile| tile.name);
         let hopper = contract::hopper_tile::TILES.iter().map(|tile| tile.name);
-        let compiled: Vec<_> = streams.chain(tiles).chain(hopper).collect();
+        let exchanged = contract::decode_tile::TILES.iter().map(|tile| tile.name);
+        let compiled: Vec<_> = streams.chain(tiles).chain(hopper).chain(exchanged).collect();
         assert_eq!(names, compiled);
         for variant in GEMM.variants {
             assert_eq!(variant.stem, format!("gemm_{}", variant.name));

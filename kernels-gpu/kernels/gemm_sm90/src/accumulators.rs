@@ -1,8 +1,10 @@
 //! What a warpgroup holds of its tile, and the instructions that depend on its width.
 
 use cuda_std::wgmma::{
-    wgmma_fence_n128, wgmma_fence_n256, wgmma_m64n128k32_s32_s8_s8, wgmma_m64n256k32_s32_s8_s8, wgmma_wait_all_n128,
-    wgmma_wait_all_n256,
+    wgmma_fence_n8, wgmma_fence_n16, wgmma_fence_n32, wgmma_fence_n64, wgmma_fence_n128, wgmma_fence_n256,
+    wgmma_m64n8k32_s32_s8_s8, wgmma_m64n16k32_s32_s8_s8, wgmma_m64n32k32_s32_s8_s8, wgmma_m64n64k32_s32_s8_s8,
+    wgmma_m64n128k32_s32_s8_s8, wgmma_m64n256k32_s32_s8_s8, wgmma_wait_all_n8, wgmma_wait_all_n16, wgmma_wait_all_n32,
+    wgmma_wait_all_n64, wgmma_wait_all_n128, wgmma_wait_all_n256,
 };
 
 /// The sums of one m64 operand that a thread holds: element 4·j + 2·i + c is row L / 4 + 8·i of its warp's sixteen, column
@@ -61,5 +63,9 @@ macro_rules! sums {
     };
 }
 
+sums!(4, wgmma_fence_n8, wgmma_m64n8k32_s32_s8_s8, wgmma_wait_all_n8);
+sums!(8, wgmma_fence_n16, wgmma_m64n16k32_s32_s8_s8, wgmma_wait_all_n16);
+sums!(16, wgmma_fence_n32, wgmma_m64n32k32_s32_s8_s8, wgmma_wait_all_n32);
+sums!(32, wgmma_fence_n64, wgmma_m64n64k32_s32_s8_s8, wgmma_wait_all_n64);
 sums!(64, wgmma_fence_n128, wgmma_m64n128k32_s32_s8_s8, wgmma_wait_all_n128);
 sums!(128, wgmma_fence_n256, wgmma_m64n256k32_s32_s8_s8, wgmma_wait_all_n256);

@@ -2,7 +2,8 @@
 //!
 //! [`gemm`] has the contract and the entries. What happens in a block, by who does it: [`producer`] brings x, w and the
 //! column factors, [`consumer`] multiplies, [`epilogue`] makes y of the sums; they meet in [`ring`] and walk the same
-//! [`tiles`]. [`accumulators`] is what a warpgroup holds.
+//! [`tiles`]. [`accumulators`] is what a warpgroup holds. [`decode`] is the product for few tokens, with the operands
+//! exchanged, and [`decode_finish`] its way from sums to y.
 #![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
 #![allow(
     clippy::needless_range_loop,
@@ -11,6 +12,8 @@
 
 pub mod accumulators;
 pub mod consumer;
+pub mod decode;
+pub mod decode_finish;
 pub mod epilogue;
 pub mod gemm;
 pub mod producer;

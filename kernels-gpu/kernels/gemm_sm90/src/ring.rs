@@ -11,7 +11,7 @@ use cuda_std::mbarrier::{fence_mbarrier_init_release_cluster, mbarrier_init_shar
 
 dynamic_shared_mem! {
     /// All of a block's shared memory. The 128-byte swizzle is a pattern of 1,024 bytes of the address.
-    fn gemm_sm90_shared() -> align(1024);
+    pub(crate) fn gemm_sm90_shared() -> align(1024);
 }
 
 /// Bytes of a barrier.

@@ -1,0 +1,263 @@
+//! `gemm` on Hopper for few tokens: w streams through a ring of shared memory, its rows the M side of `wgmma`.
+//!
+//! | entry | argument | block | shared bytes |
+//! |---|---|---|---|
+//! | `gemm_TILE_OUTPUT` | `GemmDecodeArgs` | `decode_tile::THREADS` | `tile.shared_bytes()`, dynamic |
+//!
+//! TILE is one of `contract::decode_tile::TILES`, OUTPUT is f32, f16, bf16 or i32.
+//!
+//! - Operands and y as in `gemm`; M at most what TMA counts, 2³¹.
+//! - workspace: `tile.workspace_bytes(..)`.
+//!
+//! A step is a k_block of a tile, two panels of w for up to `tile.tokens` tokens; a block has steps side by side
+//! (`contract::split::Walk`), as many as any other, whatever the shape. The last warp loads: one lane of it, a slot a step,
+//! into the next tile while this one is finished, so that `tile.stages` times 16 KiB of w are on their way at any time. Two
+//! warpgroups multiply, each its panel, and finish a tile together ([`crate::decode_finish`]).
+//!
+//! Who may diverge: roles differ by warp; of the warp that loads one lane works. The two warpgroups pass the same named
+//! barriers, `MEETING`, for every part; where w ends with one panel the second multiplies nothing and passes them too.
+//!
+//! Every element of y is the sum of its own row of x and of w, so a token's result depends on no other token.
+
+use contract::args::{GemmArgs, GemmDecodeArgs};
+use contract::decode_tile::{CONSUMER_THREADS, D128X8, D128X16, D128X32, D128X64, DecodeTile, GROUPS, ROWS, THREADS};
+use contract::hopper_tile::{GROUP_THREADS, descriptor};
+use contract::packed::{self, PANEL_ROWS, TILE_BYTES};
+use contract::split::Walk;
+use contract::swizzle::ROW_BYTES;
+use cuda_std::bulk::{cp_async_bulk_shared_global, cp_async_bulk_tensor_2d_shared_global};
+use cuda_std::mbarrier::{
+    fence_mbarrier_init_release_cluster, mbarrier_arrive_expect_tx_shared_b64, mbarrier_arrive_shared_b64,
+    mbarrier_init_shared_b64, mbarrier_wait_parity_shared_b64,
+};
+use cuda_std::sync::sync_threads;
+use cuda_std::thread::{block_idx_x, grid_dim_x, thread_idx_x};
+use cuda_std::warp::{FULL_MASK, WARP_SIZE, elect_sync, lane_id, shfl_sync_idx_b32};
+use cuda_std::wgmma::{wgmma_commit_group, wgmma_wait_group};
+use cuda_std::{kernel, param_address};
+use product::Output;
+use product::split::Team;
+use rows::{Bf16, F16};
+
+use crate::accumulators::Sums;
+use crate::decode_finish::{exchange, finish};
+use crate::ring::{Cursor, gemm_sm90_shared};
+
+/// Named barrier of the threads that multiply (barrier 0 is the whole block's).
+pub(crate) const MEETING: u32 = 1;
+
+/// Bytes of K in one product.
+const MMA_K_BYTES: u32 = 32;
+
+/// The unit of places in descriptors, bytes.
+const PLACE_BYTES: u32 = 16;
+
+/// Shared addresses of what a block's warps meet in.
+#[derive(Clone, Copy)]
+struct Ring {
+    base: u32,
+    tile: DecodeTile,
+}
+
+impl Ring {
+    /// The w tile of slot `slot`; the tokens follow it.
+    #[inline(always)]
+    fn slot(&self, slot: u32) -> u32 {
+        self.base + slot * self.tile.stage_bytes()
+    }
+
+    /// The words in which sums are exchanged.
+    #[inline(always)]
+    fn sums(&self) -> u32 {
+        self.base + self.tile.sums_offset()
+    }
+
+    /// The barrier that says that slot `slot` is full.
+    #[inline(always)]
+    fn full(&self, slot: u32) -> u32 {
+        self.base + self.tile.barriers_offset() + 8 * slot
+    }
+
+    /// The barrier that says that every warp that multiplies has read slot `slot`.
+    #[inline(always)]
+    fn empty(&self, slot: u32) -> u32 {
+        self.full(self.tile.stages + slot)
+    }
+
+    /// Makes the barriers.
+    ///
+    /// # Safety
+    /// One thread of the block calls it, before a barrier that all pass.
+    #[inline(always)]
+    unsafe fn init_barriers(&self) {
+        // SAFETY: the addresses are those of the barriers in the layout; nobody has made them.
+        unsafe {
+            for slot in 0..self.tile.stages {
+                mbarrier_init_shared_b64(self.full(slot), 1);
+                mbarrier_init_shared_b64(self.empty(slot), CONSUMER_THREADS / WARP_SIZE);
+            }
+            fence_mbarrier_init_release_cluster();
+        }
+    }
+}
+
+/// The block's parts: the same for every warp of it.
+#[inline(always)]
+fn walk(args: &GemmArgs, tile: DecodeTile) -> Walk {
+    let tiles = tile.tiles(args.y.rows, args.y.cols);
+    Walk::new(tiles, packed::k_blocks(args.q_w.cols) as u32, block_idx_x(), grid_dim_x())
+}
+
+/// Panels of w that tile `across` has: one in the last where their number is odd.
+#[inline(always)]
+fn panels(args: &GemmArgs, across: u32) -> u32 {
+    let left = packed::panels(args.q_w.rows) - GROUPS as u64 * across as u64;
+    if left < GROUPS as u64 { left as u32 } else { GROUPS }
+}
+
+/// Fills the ring with the block's steps, as far ahead as there are empty slots.
+///
+/// # Safety
+/// `args` describes live memory that keeps to the module's contract, `x_map` is its tensor map of x. One thread of the
+/// block calls it.
+#[inline(always)]
+unsafe fn load(args: &GemmArgs, x_map: u64, tile: DecodeTile, ring: Ring) {
+    let k_blocks = packed::k_blocks(args.q_w.cols);
+    let mut walk = walk(args, tile);
+    let mut cursor = Cursor::START;
+    while let Some(part) = walk.next() {
+        let panels = panels(args, part.across);
+        let first_panel = GROUPS as u64 * part.across as u64;
+        let mut k_block = part.first;
+        while k_block < part.first + part.steps {
+            let (slot, full) = (ring.slot(cursor.slot), ring.full(cursor.slot));
+            // SAFETY: the slot was read; every copy into it completes on `full`, and as many bytes are expected.
+            unsafe {
+                // A new barrier's wait for parity 1 returns at once: the first round finds all slots empty.
+                mbarrier_wait_parity_shared_b64(ring.empty(cursor.slot), cursor.parity ^ 1);
+                mbarrier_arrive_expect_tx_shared_b64(full, panels * TILE_BYTES as u32 + tile.x_stage_bytes());
+                for group in 0..GROUPS {
+                    if group < panels {
+                        let src = args.q_w.ptr + packed::tile(first_panel + group as u64, k_block as u64, k_blocks);
+                        let dst = slot + group * TILE_BYTES as u32;
+                        cp_async_bulk_shared_global(dst, src, TILE_BYTES as u32, full);
+                    }
+                }
+                let (k, token) = ((k_block * ROW_BYTES) as i32, (part.down * tile.tokens) as i32);
+                cp_async_bulk_tensor_2d_shared_global(slot + tile.w_stage_bytes(), x_map, k, token, full);
+            }
+            cursor.advance(tile.stages);
+            k_block += 1;
+        }
+    }
+}
+
+/// Computes the block's parts, as warpgroup `group`.
+///
+/// # Safety
+/// `args` describes live memory that keeps to the module's contract. All warps of both warpgroups call it, each as a whole.
+#[inline(always)]
+unsafe fn multiply<O: Output, S: Sums, const REGISTERS: usize>(
+    args: &GemmArgs,
+    tile: DecodeTile,
+    ring: Ring,
+    group: u32,
+) {
+    let (w, x) = (group * TILE_BYTES as u32 / PLACE_BYTES, tile.w_stage_bytes() / PLACE_BYTES);
+    let team = Team { barrier: MEETING, threads: CONSUMER_THREADS, thread: thread_idx_x() };
+    let mut walk = walk(args, tile);
+    let mut cursor = Cursor::START;
+    let mut sums = S::ZERO;
+    while let Some(part) = walk.next() {
+        let has_panel = group < panels(args, part.across);
+        // SAFETY: each slot is waited for before and released after its products.
+        unsafe {
+            let mut step = 0;
+            let mut last = cursor.slot;
+            while step < part.steps {
+                mbarrier_wait_parity_shared_b64(ring.full(cursor.slot), cursor.parity);
+                if has_panel {
+                    sums.fence();
+                    let slot = ring.slot(cursor.slot) / PLACE_BYTES;
+                    for i in 0..ROW_BYTES / MMA_K_BYTES {
+                        // Within the swizzle's pattern of 1,024 bytes a step along K moves the start alone.
+                        let k = i * MMA_K_BYTES / PLACE_BYTES;
+                        let accumulate = if i == 0 { step.min(1) } else { 1 };
+                        sums.multiply(descriptor(slot + w + k), descriptor(slot + x + k), accumulate);
+                    }
+                    wgmma_commit_group();
+                    // The products before these are done, and so is their slot.
+                    wgmma_wait_group::<1>();
+                }
+                if step > 0 && lane_id() == 0 {
+                    mbarrier_arrive_shared_b64(ring.empty(last));
+                }
+                last = cursor.slot;
+                cursor.advance(tile.stages);
+                step += 1;
+            }
+            sums.wait();
+            if lane_id() == 0 {
+                mbarrier_arrive_shared_b64(ring.empty(last));
+            }
+            exchange::<S, REGISTERS>(ring.sums(), team, group, &sums, has_panel);
+            finish::<O>(args, tile, ring.sums(), team, part);
+        }
+    }
+}
+
+/// The whole of a block; `x_map` is the address of the argument, which begins with the tensor map of x.
+///
+/// # Safety
+/// The launch keeps to this file's contract and `args` describes live memory of these shapes.
+#[inline(always)]
+unsafe fn run<O: Output, S: Sums, const REGISTERS: usize>(args: &GemmArgs, x_map: u64, tile: DecodeTile) {
+    let ring = Ring { base: gemm_sm90_shared(), tile };
+    // SAFETY: all threads of the block come here; roles are taken by whole warps.
+    unsafe {
+        // Through a shuffle, so that the compiler knows it to be the warp's.
+        let warp = shfl_sync_idx_b32(FULL_MASK, thread_idx_x() / WARP_SIZE, 0);
+        let is_loader = warp == CONSUMER_THREADS / WARP_SIZE;
+        let is_elected = elect_sync(FULL_MASK);
+        if is_loader && is_elected {
+            ring.init_barriers();
+        }
+        sync_threads();
+        if is_loader {
+            if is_elected {
+                load(args, x_map, tile, ring);
+            }
+        } else {
+            multiply::<O, S, REGISTERS>(args, tile, ring, warp / (GROUP_THREADS / WARP_SIZE));
+        }
+    }
+}
+
+const _: () = assert!(ROWS as u64 == GROUPS as u64 * PANEL_ROWS);
+
+/// The entries for one tile configuration. Counts of collectives are those in the PTX of the entry.
+macro_rules! entries {
+    ($tile:ident, $registers:literal: $($entry:ident: $output:ty),*) => {
+        $(
+            /// The op of this file for one tile configuration and one type of y.
+            ///
+            /// # Safety
+            /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
+            #[kernel(
+                launch_bounds(THREADS, 1),
+                tensor_maps,
+                collectives(bar_sync = 4, bar_red = 1, shfl_sync = 1, elect_sync = 1, wgmma = 8, wgmma_sync = 7)
+            )]
+            pub unsafe fn $entry(args: GemmDecodeArgs) {
+                const { assert!($registers == $tile.registers()) };
+                // SAFETY: the caller's.
+                unsafe { run::<$output, [i32; $registers], $registers>(&args.product, param_address!($entry, 0), $tile) }
+            }
+        )*
+    };
+}
+
+entries!(D128X8, 4: gemm_d128x8_f32: f32, gemm_d128x8_f16: F16, gemm_d128x8_bf16: Bf16, gemm_d128x8_i32: i32);
+entries!(D128X16, 8: gemm_d128x16_f32: f32, gemm_d128x16_f16: F16, gemm_d128x16_bf16: Bf16, gemm_d128x16_i32: i32);
+entries!(D128X32, 16: gemm_d128x32_f32: f32, gemm_d128x32_f16: F16, gemm_d128x32_bf16: Bf16, gemm_d128x32_i32: i32);
+entries!(D128X64, 32: gemm_d128x64_f32: f32, gemm_d128x64_f16: F16, gemm_d128x64_bf16: Bf16, gemm_d128x64_i32: i32);
