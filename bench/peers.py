@@ -89,8 +89,8 @@ class Peers:
         if name == "torch._int_mm":
             return None if torch.equal(got, exact) else "the sums differ"
         want = exact * (codes.X_UNIT * codes.W_UNIT)
-        # bf16 keeps 8 bits: half a unit in the last place is 2^-9 of the value; sums in f32 are a little off.
-        if torch.allclose(got, want, rtol=2**-8, atol=1e-3 * want.abs().max().item()):
+        # bf16 keeps 8 bits: a unit in the last place is at most 2^-7 of the value, and some round down; f32 sums are a little off.
+        if torch.allclose(got, want, rtol=2**-7, atol=1e-3 * want.abs().max().item()):
             return None
         return "the result is not the exact product"
 
