@@ -2,10 +2,10 @@
 
 use half::{bf16, f16};
 use outerscale::{
-    Activations, Error, Float, Layout, Output, OutputElement,
+    Activations, Error, Float, Layout, Output, OutputElement, Workspace,
     host::{HostMatrix, Values},
     linear::{Calibration, OutlierWeights, PresetScale, QuantizedLinear, Scheme},
-    ops::{Preset, Window},
+    ops::{Choice, Preset, Window},
     smooth::Alpha,
 };
 use outerscale_tests::{
@@ -97,6 +97,35 @@ fn in_sixteen_bits_too() {
     }
     // Where the spread is small, the hybrid scheme is the static one.
     replays::<f16, bf16>(Scheme::Hybrid, 1.0);
+}
+
+/// Few tokens and a long sum: what splits it over blocks meets in the buffers' workspace, launch after launch.
+#[test]
+fn a_captured_decode_step() {
+    let (n, k) = (130u64, 2100u64);
+    let w = HostMatrix { rows: n, cols: k, values: Values::F32(Kind::Uniform.matrix(n as usize, k as usize, 5)) };
+    for scheme in [Scheme::Token, Scheme::Asym] {
+        let layer = QuantizedLinear::new(gpu(), &w, None, scheme, None).unwrap();
+        for rows in [1u64, 4, 16] {
+            let batch = |seed| Kind::Uniform.matrix::<bf16>(rows as usize, k as usize, seed);
+            let mut x = Activations::upload(gpu(), &batch(0), Layout::contiguous(rows, k)).unwrap();
+            let mut buffers = layer.buffers(gpu(), 16).unwrap();
+            let mut y = Output::<bf16>::new(gpu(), Layout::contiguous(rows, n)).unwrap();
+            let graph = gpu().capture(|| layer.forward_into(gpu(), &x, &mut buffers, &mut y)).unwrap();
+            for seed in 1..4 {
+                x.write(&batch(seed)).unwrap();
+                graph.launch().unwrap();
+                graph.launch().unwrap();
+                // The plain run by another variant, which does not split.
+                let tokens = layer.quantize(gpu(), &x).unwrap();
+                let mut want = Output::<bf16>::new(gpu(), Layout::contiguous(rows, n)).unwrap();
+                let other = Choice::Named("t16x64");
+                layer.multiply(gpu(), &tokens, &mut want, &mut Workspace::none(), other).unwrap();
+                let what = format!("{scheme:?}, {rows} tokens by {:?}", graph.kernels());
+                assert_bits(&what, &y.download().unwrap(), &want.download().unwrap(), n as usize);
+            }
+        }
+    }
 }
 
 #[test]
