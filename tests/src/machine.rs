@@ -5,6 +5,8 @@
 
 use contract::args;
 use outerscale::Element;
+use std::ops::Range;
+
 use ptx_sim::{Instance, Launch, Memory, Module, Schedule};
 
 /// An argument struct of the contract.
@@ -107,11 +109,29 @@ impl Machine {
         problem: &outerscale::ops::Problem,
         args: &A,
     ) -> Result<(), String> {
+        let grid = self.how.blocks.unwrap_or_else(|| (variant.grid)(problem));
+        self.launch_some(entry, variant, problem, args, &[0..grid.into()])
+    }
+
+    /// Launches these blocks of `variant`'s kernel `entry` for `problem`; the others do not run.
+    ///
+    /// # Errors
+    /// The simulator's fault.
+    pub fn launch_some<A: Argument>(
+        &self,
+        entry: &str,
+        variant: &outerscale::ops::Variant,
+        problem: &outerscale::ops::Problem,
+        args: &A,
+        blocks: &[Range<u64>],
+    ) -> Result<(), String> {
         let kernel = self.instance.module().kernel(entry).ok_or_else(|| format!("no kernel {entry}"))?.clone();
         // SAFETY: the contract's arguments are repr(C), without padding; `args` lives through the launch.
         let params = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(args).cast::<u8>(), size_of::<A>()) };
         let grid = self.how.blocks.unwrap_or_else(|| (variant.grid)(problem));
-        let mut launch = Launch::new(&kernel, [grid, 1, 1], [variant.block, 1, 1], params)
+        let shape = [variant.block / variant.block_rows, variant.block_rows, 1];
+        let mut launch = Launch::new(&kernel, [grid, 1, 1], shape, params)
+            .with_blocks(blocks)
             .with_dynamic_shared(variant.shared_bytes)
             .with_schedule(self.how.schedule);
         launch.instruction_limit = INSTRUCTIONS;

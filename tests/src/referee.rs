@@ -25,6 +25,8 @@ struct Trial<'a> {
     machine: &'a Machine,
     entry: &'a str,
     variant: &'a Variant,
+    /// The variants that launch the entry: `variant` is one of them.
+    variants: &'a [&'a Variant],
 }
 
 /// Runs `entry` on its cases.
@@ -36,14 +38,12 @@ struct Trial<'a> {
 /// If no op of the registry has such an entry.
 pub fn judge(machine: &Machine, entry: &str) -> Result<(), String> {
     for op in registry::OPS {
-        for variant in op.table.variants {
-            let trial = Trial { machine, entry, variant };
-            if variant.dtypes.is_empty() && variant.stem == entry {
-                return trial.run(op.name, Dtype::I8);
-            }
-            if let Some(dtype) = variant.dtypes.iter().find(|dtype| variant.entry(**dtype) == entry) {
-                return trial.run(op.name, *dtype);
-            }
+        let launches = |variant: &&Variant| variant.entries().iter().any(|name| name == entry);
+        let variants: Vec<&Variant> = op.table.variants.iter().filter(launches).collect();
+        if let Some(variant) = variants.first() {
+            let dtype = variant.dtypes.iter().find(|dtype| variant.entry(**dtype) == entry);
+            let trial = Trial { machine, entry, variant, variants: &variants };
+            return trial.run(op.name, dtype.copied().unwrap_or(Dtype::I8));
         }
     }
     panic!("no op has the entry {entry}");
@@ -86,24 +86,27 @@ impl Trial<'_> {
     }
 
     fn rows<T: Value>(&self, op: &str) -> Result<(), String> {
-        for place in PLACES {
-            for kind in Kind::ALL {
+        for (at, place) in PLACES.into_iter().enumerate() {
+            for (turn, kind) in Kind::ALL.into_iter().enumerate() {
+                // Over all kinds every place meets every variant.
+                let variant = self.variants[(at + turn) % self.variants.len()];
+                let trial = Trial { variant, ..*self };
                 let x: Vec<T> = kind.matrix(place.rows, place.cols, (place.rows + place.cols) as u64);
                 let wide: Vec<f32> = x.iter().map(|v| v.widen()).collect();
                 let input = Input { place, x, wide };
                 match op {
-                    "row_absmax" => self.row_absmax(&input),
-                    "column_absmax" => self.column_absmax(&input),
-                    "tensor_absmax" => self.tensor_absmax(&input),
-                    "outlier_columns" => self.outlier_columns(&input),
-                    "quantize_outliers" => self.quantize_outliers(&input),
-                    "quantize_token" => self.quantize_token(&input),
-                    "quantize_smooth_token" => self.quantize_smooth_token(&input),
-                    "quantize_preset" => self.quantize_preset(&input),
-                    "quantize_asym" => self.quantize_asym(&input),
-                    "quantize_tensor" => self.quantize_tensor(&input),
-                    "quantize_smooth_static" => self.quantize_smooth_static(&input),
-                    "quantize_static" => self.quantize_static(&input),
+                    "row_absmax" => trial.row_absmax(&input),
+                    "column_absmax" => trial.column_absmax(&input),
+                    "tensor_absmax" => trial.tensor_absmax(&input),
+                    "outlier_columns" => trial.outlier_columns(&input),
+                    "quantize_outliers" => trial.quantize_outliers(&input),
+                    "quantize_token" => trial.quantize_token(&input),
+                    "quantize_smooth_token" => trial.quantize_smooth_token(&input),
+                    "quantize_preset" => trial.quantize_preset(&input),
+                    "quantize_asym" => trial.quantize_asym(&input),
+                    "quantize_tensor" => trial.quantize_tensor(&input),
+                    "quantize_smooth_static" => trial.quantize_smooth_static(&input),
+                    "quantize_static" => trial.quantize_static(&input),
                     _ => panic!("no trial for {op}"),
                 }
                 .map_err(|e| format!("{e} [{kind:?}, {} × {}]", place.rows, place.cols))?;

@@ -7,7 +7,7 @@ use contract::{decode_tile, gemm_tile::TILES, grid, limits::padded_row_bytes};
 use half::{bf16, f16};
 use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, Workspace, ops, ops::Choice};
 use outerscale_tests::data::{Kind, Value};
-use ptx_sim::Counters;
+use ptx_sim::{Counters, Way};
 
 /// The counts of what `run` launches, by entry.
 fn counted(run: impl FnOnce()) -> Vec<(String, Counters)> {
@@ -16,34 +16,39 @@ fn counted(run: impl FnOnce()) -> Vec<(String, Counters)> {
     ptx_sim::driver::counters().into_iter().collect()
 }
 
-/// Bytes that the variant `variant` of `quantize_token` reads for x [rows, cols].
-fn quantize_token_reads<T: Value>(gpu: &Gpu, variant: &str, rows: usize, cols: usize) -> u64 {
+/// Bytes that the variant with `team` threads to a row reads for x [rows, cols]. Where rows are whole 16-byte windows,
+/// accesses to x and the codes must be whole sectors as well.
+fn quantize_token_reads<T: Value>(gpu: &Gpu, team: u32, rows: usize, cols: usize) -> u64 {
     let x: Vec<T> = Kind::ALL[0].matrix(rows, cols, 1);
     let x = Activations::upload(gpu, &x, Layout::contiguous(rows as u64, cols as u64)).unwrap();
-    let counts = counted(|| drop(ops::quantize_token(gpu, &x, Choice::Named(variant)).unwrap()));
+    let variant = format!("t{team}");
+    let counts = counted(|| drop(ops::quantize_token(gpu, &x, Choice::Named(&variant)).unwrap()));
     let [(entry, counts)] = &counts[..] else { panic!("one kernel quantizes, got {counts:?}") };
-    assert!(entry.starts_with(&format!("quantize_token_{variant}_")), "{variant} was asked for, {entry} ran");
-    assert_eq!(
-        counts.global_bytes_written,
-        rows as u64 * (padded_row_bytes(cols as u64) + 4),
-        "{entry} [{rows}, {cols}]"
-    );
+    let what = format!("{entry} {variant} [{rows}, {cols}]");
+    assert_eq!(counts.global_bytes_written, rows as u64 * (padded_row_bytes(cols as u64) + 4), "{what}");
+    if cols.is_multiple_of(128) {
+        let loads = counts.global.way(Way::Load);
+        assert_eq!(loads.excessive(), 0, "{what}: sectors of x");
+        // A store of a row's scale is 4 bytes of a sector of its own.
+        assert!(counts.global.way(Way::Store).excessive() <= rows as u64, "{what}: sectors of the codes");
+    }
     counts.global_bytes_read
 }
 
 fn tokens_are_read_once<T: Value>(gpu: &Gpu) {
     let bytes = |elements: usize| elements as u64 * T::DTYPE.bytes();
-    let (block, warp) = (grid::CACHED_COLS as usize, grid::WARP_COLS as usize);
-    for (variant, held) in [("block", block), ("warp", warp)] {
-        for cols in [1, 127, 384, 1000, warp, block - 8, block] {
-            let reads = quantize_token_reads::<T>(gpu, variant, 3, cols);
-            if cols <= held {
-                assert_eq!(reads, bytes(3 * cols), "{variant} {} K = {cols}: x is read once", T::DTYPE);
-            }
+    for team in [8, 32, 256] {
+        let held = grid::held_cols(team) as usize;
+        // Two rows more than a block takes at most, and few where they are long.
+        let rows = (4096 / held).max(1) + 2;
+        for cols in [1, 127, 384, 1000, held - 8, held].into_iter().filter(|cols| *cols <= held) {
+            let reads = quantize_token_reads::<T>(gpu, team, rows, cols);
+            assert_eq!(reads, bytes(rows * cols), "{team} threads, {} K = {cols}: x is read once", T::DTYPE);
         }
         // Beyond what is held only the rest is read again.
         let cols = held + 1024;
-        assert_eq!(quantize_token_reads::<T>(gpu, variant, 2, cols), bytes(2 * (cols + 1024)), "{variant} K = {cols}");
+        let reads = quantize_token_reads::<T>(gpu, team, 2, cols);
+        assert_eq!(reads, bytes(2 * (cols + 1024)), "{team} threads, K = {cols}");
     }
 }
 

@@ -37,9 +37,15 @@ impl Op {
         variants.flat_map(|variant| variant.entries()).collect()
     }
 
-    /// The names of all its kernels.
+    /// The names of all its kernels, each once.
     pub fn entries(&self) -> Vec<String> {
-        self.table.variants.iter().flat_map(|variant| variant.entries()).collect()
+        let mut entries: Vec<String> = Vec::new();
+        for entry in self.table.variants.iter().flat_map(|variant| variant.entries()) {
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        entries
     }
 }
 
@@ -48,8 +54,10 @@ impl Op {
 pub struct Kernel {
     /// Its op.
     pub op: &'static Op,
-    /// Its variant.
+    /// Its variant, the first of [`Kernel::variants`].
     pub variant: &'static Variant,
+    /// The variants that launch it: several, where how it is launched is what tells them apart.
+    pub variants: Vec<&'static Variant>,
     /// The element type in its name; I8 where there is none.
     pub dtype: Dtype,
     /// Its name in the PTX.
@@ -61,14 +69,20 @@ pub struct Kernel {
 /// # Errors
 /// Where there is no such kernel.
 pub fn kernels(only: Option<&str>) -> Result<Vec<Kernel>> {
-    let all = OPS.iter().flat_map(|op| {
-        op.table.variants.iter().flat_map(move |variant| {
+    let mut kernels: Vec<Kernel> = Vec::new();
+    for op in OPS {
+        for variant in op.table.variants {
             let dtypes = if variant.dtypes.is_empty() { &[Dtype::I8] } else { variant.dtypes };
-            dtypes.iter().map(move |dtype| Kernel { op, variant, dtype: *dtype, entry: variant.entry(*dtype) })
-        })
-    });
-    let named = |kernel: &Kernel| only.is_none_or(|name| kernel.entry.contains(name) || kernel.op.name == name);
-    let kernels: Vec<Kernel> = all.filter(named).collect();
+            for &dtype in dtypes {
+                let entry = variant.entry(dtype);
+                match kernels.iter_mut().find(|kernel| kernel.entry == entry) {
+                    Some(kernel) => kernel.variants.push(variant),
+                    None => kernels.push(Kernel { op, variant, variants: vec![variant], dtype, entry }),
+                }
+            }
+        }
+    }
+    kernels.retain(|kernel| only.is_none_or(|name| kernel.entry.contains(name) || kernel.op.name == name));
     if kernels.is_empty() {
         let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
         let what = format!("no kernel's name holds {:?}; the ops are {}", only.unwrap_or_default(), names.join(", "));
@@ -138,11 +152,17 @@ mod tests {
     #[test]
     fn only_selects_by_op_variant_or_entry() {
         let names = |only| kernels(Some(only)).unwrap().into_iter().map(|kernel| kernel.entry).collect::<Vec<_>>();
-        assert_eq!(names("quantize_token_warp_f16"), ["quantize_token_warp_f16"]);
+        assert_eq!(
+            names("quantize_token_f16"),
+            ["quantize_token_f16"; 6],
+            "a variant for each number of threads to a row"
+        );
         assert_eq!(names("pack_rows"), ["pack_rows"]);
         // Four types of y, and of two other products three each.
         assert_eq!((names("gemm_t16x64").len(), names("t16x64").len()), (4, 10));
-        assert_eq!(names("quantize_token").len(), 6);
+        assert_eq!(names("quantize_token").len(), 3);
+        let kernel = kernels(Some("quantize_token_f16")).unwrap().remove(0);
+        assert_eq!(kernel.variants.len(), 6, "one kernel, six numbers of threads to a row");
         let error = kernels(Some("gemv")).err().unwrap().to_string();
         assert!(error.starts_with("no kernel's name holds \"gemv\""), "{error}");
     }

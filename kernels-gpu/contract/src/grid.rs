@@ -13,14 +13,42 @@ pub const MAX_OUTLIER_CHUNKS: u64 = 128;
 /// every kernel walks on in steps of the grid, so any number of rows or tiles is right.
 pub const MAX_BLOCKS: u64 = 1 << 20;
 
-/// Columns up to which `quantize_token` holds a row in registers and reads x once from memory.
-pub const CACHED_COLS: u64 = 16_384;
+/// The fewest threads that share a row in the quantizers: a power of two, more than a row has elements at either end
+/// outside its 16-byte windows.
+pub const LEAST_TEAM: u32 = 8;
 
-/// Columns up to which the `_warp` variants, one warp a row, are preferred.
-pub const WARP_COLS: u64 = 1_024;
+/// Elements of a row that a thread of the quantizers holds in registers: 128 bytes of 16-bit elements, 256 of f32.
+pub const HELD_COLS: u64 = 64;
 
-/// Rows that a block of the `_warp` variants handles at a time.
-pub const WARP_ROWS: u64 = THREADS as u64 / 32;
+/// Columns up to which `team` threads hold a row and read x once from memory.
+pub const fn held_cols(team: u32) -> u64 {
+    team as u64 * HELD_COLS
+}
+
+/// Columns up to which the quantizers hold a row in registers: by all threads of a block.
+pub const CACHED_COLS: u64 = held_cols(THREADS);
+
+/// Threads that share a row in the quantizers, a power of two from [`LEAST_TEAM`] to [`THREADS`]: as few as hold it,
+/// so that each has many loads in flight and little else to do; more where that leaves multiprocessors without a
+/// block, as long as each has at least 8 elements.
+pub const fn team(rows: u64, cols: u64, multiprocessors: u64) -> u32 {
+    let mut team = LEAST_TEAM;
+    while team < THREADS && held_cols(team) < cols {
+        team *= 2;
+    }
+    while team < THREADS && rows.div_ceil(team_rows(team)) < multiprocessors && 8 * (team as u64) < cols {
+        team *= 2;
+    }
+    team
+}
+
+/// Rows of a block in which `team` threads share one.
+pub const fn team_rows(team: u32) -> u64 {
+    (THREADS / team) as u64
+}
+
+/// Rows that a block of the kernels with one warp a row handles at a time.
+pub const WARP_ROWS: u64 = team_rows(32);
 
 const fn at_least_one(blocks: u64, most: u64) -> u32 {
     if blocks == 0 {
@@ -82,6 +110,16 @@ mod tests {
         assert_eq!(tile_blocks(u64::MAX) as u64, MAX_BLOCKS);
         assert_eq!((column_blocks(0, 5), column_blocks(257, 384)), (1, 8));
         assert_eq!(column_blocks(u64::MAX, u64::MAX) as u64, MAX_BLOCKS);
+    }
+
+    #[test]
+    fn a_team_holds_its_row_and_leaves_no_multiprocessor_idle() {
+        let many = |cols| team(1 << 20, cols, 132);
+        assert_eq!([1, 512, 513, 2048, 4096, 8192, 8193, 133_144].map(many), [8, 8, 16, 32, 64, 128, 256, 256]);
+        // 132 blocks of four rows, a row less, and few rows; at least 8 elements a thread.
+        assert_eq!([528, 525, 264, 8, 1].map(|rows| team(rows, 4096, 132)), [64, 64, 128, 256, 256]);
+        assert_eq!([1, 100].map(|cols| team(1, cols, 132)), [8, 16]);
+        assert_eq!(team(0, 1 << 40, 0), THREADS);
     }
 
     #[test]

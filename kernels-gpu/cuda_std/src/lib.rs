@@ -23,6 +23,7 @@ pub mod bulk;
 pub mod cluster;
 pub mod cp_async;
 pub mod cvt;
+pub mod half;
 pub mod ldmatrix;
 pub mod math;
 pub mod mbarrier;

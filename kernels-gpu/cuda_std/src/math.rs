@@ -32,6 +32,20 @@ pub fn mad_wide_u32(a: u32, b: u32, c: u64) -> u64 {
     })
 }
 
+/// `mul.rm.f32`: a · b rounded down, towards minus infinity (section 9.7.3.5).
+#[inline(always)]
+pub fn mul_rm_f32(a: f32, b: f32) -> f32 {
+    instruction!("mul.rm.f32", {
+        let d: f32;
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            core::arch::asm!("mul.rm.f32 {}, {}, {};", out(reg32) d, in(reg32) a, in(reg32) b,
+                options(pure, nomem, nostack))
+        };
+        d
+    })
+}
+
 /// `rcp.rn.f32`: 1 / a, correctly rounded (section 9.7.3.14).
 #[inline(always)]
 pub fn rcp_rn_f32(a: f32) -> f32 {
@@ -123,6 +137,19 @@ pub fn opaque_b64(value: u64) -> u64 {
         let d: u64;
         // SAFETY: a move between registers.
         unsafe { core::arch::asm!("mov.b64 {}, {};", out(reg64) d, in(reg64) value, options(pure, nomem, nostack)) };
+        d
+    })
+}
+
+/// `mov.b32`: as [`opaque_b64`].
+///
+/// What is made of it again after much else has been done costs a few instructions, and no register meanwhile.
+#[inline(always)]
+pub fn opaque_b32(value: u32) -> u32 {
+    instruction!("mov.b32", {
+        let d: u32;
+        // SAFETY: a move between registers.
+        unsafe { core::arch::asm!("mov.b32 {}, {};", out(reg32) d, in(reg32) value, options(pure, nomem, nostack)) };
         d
     })
 }

@@ -16,6 +16,20 @@ pub fn block_dim_x() -> u32 {
     instruction!("%ntid.x", unsafe { core::arch::nvptx::_block_dim_x() as u32 })
 }
 
+/// `%tid.y`: index of the thread's row of threads in its block.
+#[inline(always)]
+pub fn thread_idx_y() -> u32 {
+    // SAFETY: reads a special register.
+    instruction!("%tid.y", unsafe { core::arch::nvptx::_thread_idx_y() as u32 })
+}
+
+/// `%ntid.y`: rows of threads of a block.
+#[inline(always)]
+pub fn block_dim_y() -> u32 {
+    // SAFETY: reads a special register.
+    instruction!("%ntid.y", unsafe { core::arch::nvptx::_block_dim_y() as u32 })
+}
+
 /// `%ctaid.x`: index of the block in the grid.
 #[inline(always)]
 pub fn block_idx_x() -> u32 {

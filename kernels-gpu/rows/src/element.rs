@@ -1,6 +1,7 @@
 //! Types of elements, and sixteen bytes of them in four registers.
 
 use cuda_std::cvt::{cvt_f32_f16, cvt_rn_bf16_f32, cvt_rn_f16_f32, f32_from_bf16};
+use cuda_std::half::{abs_f16x2, max_nan_bf16x2, max_nan_f16x2, min_nan_bf16x2, min_nan_f16x2};
 use cuda_std::memory::{ld_global_nc_b8, ld_global_nc_b16, ld_global_nc_b32};
 
 use crate::row::Window;
@@ -27,9 +28,9 @@ pub trait Float: Element {
 
     /// The greater of `running` and every |element| of the window, in a form that [`Float::absmax_bits`] reads.
     ///
-    /// Bit patterns of |x| order as unsigned integers as the numbers do, with NaN above Inf: an integer maximum
-    /// keeps a NaN, `max.f32` would drop it. 16-bit types need no conversion for it: element 0 holds the lower
-    /// halves, element 1 the upper ones.
+    /// A NaN is kept, which `max.f32` would drop. In f32, bit patterns of |x| order as unsigned integers as the numbers
+    /// do, with NaN above Inf. 16-bit types are compared two at a time by `max.NaN`: words 0 and 2 of the window in
+    /// element 0 and the others in element 1, as two shorter chains of instructions.
     fn absmax(running: [u32; 2], window: Window) -> [u32; 2];
 
     /// The running maximum as the bits of an f32.
@@ -37,9 +38,9 @@ pub trait Float: Element {
 
     /// The running extremes, `[high, low]`, with every element of the window; they begin as zeros.
     ///
-    /// As signed integers, the bit patterns of numbers ≥ 0 order as the numbers do, and all others are below them. As
-    /// unsigned integers, those of numbers < 0 order as their magnitudes do, and all others are below them. A NaN is
-    /// the greatest of its sign in both.
+    /// In f32: as signed integers, the bit patterns of numbers ≥ 0 order as the numbers do, and all others are below
+    /// them. As unsigned integers, those of numbers < 0 order as their magnitudes do, and all others are below them. A
+    /// NaN is the greatest of its sign in both. 16-bit types: by `max.NaN` and `min.NaN`, a NaN in both.
     fn extremes(running: [u32; 2], window: Window) -> [u32; 2];
 
     /// The magnitudes of the greatest and of the least of 0 and the elements, as the bits of f32.
@@ -102,33 +103,20 @@ fn with_word([high, low]: [u32; 2], word: u32) -> [u32; 2] {
     [(high as i32).max(word as i32) as u32, low.max(word)]
 }
 
-/// The extremes with the two halves of each word more, as the upper halves of words.
-#[inline(always)]
-fn extremes_of_halves(running: [u32; 2], window: Window) -> [u32; 2] {
-    let mut extremes = running;
-    for word in window {
-        // What stands below an upper half only breaks ties.
-        extremes = with_word(with_word(extremes, word), word << 16);
-    }
-    extremes
-}
-
 /// The magnitude of the least number, +0 where none was below 0 and the greatest pattern is not of one.
 #[inline(always)]
 fn magnitude_below_zero(low: u32) -> u32 {
     if (low as i32) < 0 { low & 0x7fff_ffff } else { 0 }
 }
 
-/// The larger |element| of the lower halves, and of the upper ones. What stands below an upper half only
-/// breaks ties.
+/// The signs of two halves.
+const SIGNS: u32 = 0x8000_8000;
+
+/// The greater magnitude of the halves of two words.
 #[inline(always)]
-fn absmax_of_halves(running: [u32; 2], window: Window) -> [u32; 2] {
-    let [mut low, mut high] = running;
-    for word in window {
-        low = low.max(word & 0x7fff);
-        high = high.max(word & 0x7fff_ffff);
-    }
-    [low, high]
+fn greatest_half([a, b]: [u32; 2]) -> u16 {
+    let halves = [a & 0x7fff, a >> 16 & 0x7fff, b & 0x7fff, b >> 16 & 0x7fff];
+    halves[0].max(halves[1]).max(halves[2].max(halves[3])) as u16
 }
 
 #[inline(always)]
@@ -164,22 +152,33 @@ impl Float for F16 {
 
     #[inline(always)]
     fn absmax(running: [u32; 2], window: Window) -> [u32; 2] {
-        absmax_of_halves(running, window)
+        let [mut even, mut odd] = running;
+        for pair in 0..2 {
+            even = max_nan_f16x2(even, abs_f16x2(window[2 * pair]));
+            odd = max_nan_f16x2(odd, abs_f16x2(window[2 * pair + 1]));
+        }
+        [even, odd]
     }
 
     #[inline(always)]
     fn absmax_bits(running: [u32; 2]) -> u32 {
-        cvt_f32_f16(running[0].max(running[1] >> 16) as u16).to_bits()
+        cvt_f32_f16(greatest_half(running)).to_bits()
     }
 
     #[inline(always)]
     fn extremes(running: [u32; 2], window: Window) -> [u32; 2] {
-        extremes_of_halves(running, window)
+        let [mut high, mut low] = running;
+        for word in window {
+            high = max_nan_f16x2(high, word);
+            low = min_nan_f16x2(low, word);
+        }
+        [high, low]
     }
 
     #[inline(always)]
-    fn extremes_bits([high, low]: [u32; 2]) -> [u32; 2] {
-        [cvt_f32_f16((high >> 16) as u16).to_bits(), cvt_f32_f16((magnitude_below_zero(low) >> 16) as u16).to_bits()]
+    fn extremes_bits(running: [u32; 2]) -> [u32; 2] {
+        // The magnitude of a NaN is one, and no other is above it.
+        running.map(|halves| cvt_f32_f16(greatest_half([halves, 0])).to_bits())
     }
 }
 
@@ -211,25 +210,33 @@ impl Float for Bf16 {
 
     #[inline(always)]
     fn absmax(running: [u32; 2], window: Window) -> [u32; 2] {
-        absmax_of_halves(running, window)
+        let [mut even, mut odd] = running;
+        for pair in 0..2 {
+            even = max_nan_bf16x2(even, window[2 * pair] & !SIGNS);
+            odd = max_nan_bf16x2(odd, window[2 * pair + 1] & !SIGNS);
+        }
+        [even, odd]
     }
 
     #[inline(always)]
     fn absmax_bits(running: [u32; 2]) -> u32 {
-        f32_from_bf16(running[0].max(running[1] >> 16) as u16).to_bits()
+        f32_from_bf16(greatest_half(running)).to_bits()
     }
 
     #[inline(always)]
     fn extremes(running: [u32; 2], window: Window) -> [u32; 2] {
-        extremes_of_halves(running, window)
+        let [mut high, mut low] = running;
+        for word in window {
+            high = max_nan_bf16x2(high, word);
+            low = min_nan_bf16x2(low, word);
+        }
+        [high, low]
     }
 
     #[inline(always)]
-    fn extremes_bits([high, low]: [u32; 2]) -> [u32; 2] {
-        [
-            f32_from_bf16((high >> 16) as u16).to_bits(),
-            f32_from_bf16((magnitude_below_zero(low) >> 16) as u16).to_bits(),
-        ]
+    fn extremes_bits(running: [u32; 2]) -> [u32; 2] {
+        // The magnitude of a NaN is one, and no other is above it.
+        running.map(|halves| f32_from_bf16(greatest_half([halves, 0])).to_bits())
     }
 }
 
@@ -245,9 +252,7 @@ impl Element for i8 {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use std::vec::Vec;
 
     #[test]
     fn maxima_of_bit_patterns_keep_nan_and_order() {
@@ -273,33 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn extremes_of_both_halves_of_a_word() {
-        let bits = |v: f32| (v.to_bits() >> 16) as u16;
-        for place in 0..8 {
-            for (value, want) in [(6.0, [6.0, 2.0]), (-6.0, [1.0, 6.0])] {
-                let mut halves =
-                    [bits(1.0), bits(-2.0), bits(1.0), bits(-2.0), bits(1.0), bits(-2.0), bits(1.0), bits(-2.0)];
-                halves[place] = bits(value);
-                let words: Vec<u32> = halves.chunks(2).map(|pair| pair[0] as u32 | (pair[1] as u32) << 16).collect();
-                let got = Bf16::extremes_bits(Bf16::extremes([0; 2], [words[0], words[1], words[2], words[3]]));
-                assert_eq!(got.map(f32::from_bits), want, "{value} at {place}");
-            }
+    fn the_greatest_of_four_halves() {
+        for place in 0..4 {
+            let mut words = [0x0001_8002u32, 0x8003_0004];
+            words[place / 2] |= 0x7fff << (16 * (place % 2));
+            assert_eq!(greatest_half(words), 0x7fff, "NaN at {place}");
         }
-    }
-
-    #[test]
-    fn both_halves_of_a_word_count() {
-        let bf16s = |halves: [u16; 8]| {
-            let words: Vec<u32> = halves.chunks(2).map(|pair| pair[0] as u32 | (pair[1] as u32) << 16).collect();
-            Bf16::absmax_bits(Bf16::absmax([0; 2], [words[0], words[1], words[2], words[3]]))
-        };
-        let bits = |v: f32| (v.to_bits() >> 16) as u16;
-        for place in 0..8 {
-            let mut halves = [bits(1.0); 8];
-            halves[place] = bits(-5.0);
-            assert_eq!(bf16s(halves), 5f32.to_bits(), "largest at {place}");
-            halves[place] = 0xffff;
-            assert!(f32::from_bits(bf16s(halves)).is_nan(), "NaN at {place}");
-        }
+        assert_eq!(greatest_half([0x0001_8002, 0x8003_0004]), 4);
+        assert_eq!(greatest_half([0x0001_8012, 0x8003_0004]), 0x12);
     }
 }

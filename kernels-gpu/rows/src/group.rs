@@ -7,7 +7,7 @@ use cuda_std::thread::{block_idx_x, grid_dim_x, thread_idx_x};
 use cuda_std::warp::{FULL_MASK, WARP_SIZE, lane_id, shfl_sync_bfly_b32};
 
 /// Warps of a block.
-const WARPS: u32 = THREADS / WARP_SIZE;
+pub(crate) const WARPS: u32 = THREADS / WARP_SIZE;
 
 /// Words of shared memory that a [`Block`] needs: the maxima of its warps, twice, as rounds alternate.
 pub const BLOCK_MAXIMA: usize = 2 * WARPS as usize;

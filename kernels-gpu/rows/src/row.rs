@@ -58,13 +58,15 @@ impl<T: Element> Row<T> {
         (self.shift as u64 + self.cols) / Self::WINDOW as u64
     }
 
-    /// The whole windows from number `first` on, every `threads`-th.
+    /// The whole windows from number `first` on, every `threads`-th: those that one of several threads takes.
     #[inline(always)]
-    pub fn share(&self, first: u64, threads: u64) -> Share<T> {
+    pub fn share(&self, first: u64, threads: u32) -> Share<T> {
+        let windows = self.end_window().saturating_sub(first).min(u32::MAX as u64);
         Share {
             addr: self.addr - (self.shift * T::BYTES) as u64 + first * WINDOW_BYTES as u64,
             col: (first * Self::WINDOW as u64).wrapping_sub(self.shift as u64),
-            remaining: self.end_window().saturating_sub(first),
+            // At least 1 it is anyway; without this the division could panic.
+            len: (windows as u32).div_ceil(threads.max(1)),
             threads,
             begins_outside: first == 0 && !self.is_aligned(),
             element: PhantomData,
@@ -83,6 +85,30 @@ impl<T: Element> Row<T> {
             1 => Edge { col: tail, len: (self.cols - tail) as u32 },
             _ => Edge { col: 0, len: 0 },
         }
+    }
+
+    /// True if the row has elements outside its whole windows.
+    #[inline(always)]
+    pub fn has_ends(&self) -> bool {
+        !self.is_aligned() || !self.cols.is_multiple_of(Self::WINDOW as u64)
+    }
+
+    /// The column of the element that thread `rank` has outside the whole windows, if any: before the first (`end` 0)
+    /// or after the last (`end` 1). An element each is enough, if there are as many threads as a window has elements.
+    #[inline(always)]
+    pub fn end(&self, end: u64, rank: u32) -> Option<u64> {
+        let edge = self.edge(end);
+        (rank < edge.len).then_some(edge.col + rank as u64)
+    }
+
+    /// The bits of the element in column `col`, the upper ones zero.
+    ///
+    /// # Safety
+    /// There is that column; the row is readable and no thread of the kernel writes it.
+    #[inline(always)]
+    pub unsafe fn load(&self, col: u64) -> u32 {
+        // SAFETY: the caller's.
+        unsafe { T::load(self.addr + col * T::BYTES as u64) }
     }
 
     /// The elements of an edge, in the first places of a window; zeros follow.
@@ -104,50 +130,56 @@ impl<T: Element> Row<T> {
     }
 }
 
-/// Some of a row's whole windows, numbered by `step`: those that one of several threads takes.
+/// Some of a row's whole windows, those that one of several threads takes, and a place among them.
 ///
-/// Everything is relative to the first, so that a constant `step` costs a comparison with a constant and no register.
+/// The place moves by one addition, and whether a window is there is one comparison with a constant: the fewest
+/// registers and instructions for a thread that holds many of them.
 #[derive(Clone, Copy)]
 pub struct Share<T> {
-    /// Address of the first window.
+    /// Address of the window at this place.
     addr: u64,
     /// Column of its first element; wraps where it begins outside the row.
     col: u64,
-    /// The row's windows from the first on, other threads' included.
-    remaining: u64,
-    threads: u64,
+    /// Windows of the share.
+    len: u32,
+    /// Windows of the row from one of the share to the next.
+    threads: u32,
     /// Window 0 of a row that is not aligned begins before the row, so it is not whole.
     begins_outside: bool,
     element: PhantomData<T>,
 }
 
 impl<T: Element> Share<T> {
-    /// True if there may be a window `step` or a later one.
+    /// True if window `step`, counted from the first of the share, is there and whole.
     #[inline(always)]
-    pub fn reaches(&self, step: u64) -> bool {
-        step * self.threads < self.remaining
+    pub fn has(&self, step: u32) -> bool {
+        step < self.len && !(step == 0 && self.begins_outside)
     }
 
-    /// True if there is a whole window `step`.
+    /// Column of the first element of the window at this place, if there is one.
     #[inline(always)]
-    pub fn has(&self, step: u64) -> bool {
-        self.reaches(step) && !(step == 0 && self.begins_outside)
+    pub fn col(&self) -> u64 {
+        self.col
     }
 
-    /// Column of the first element of window `step`, which there is.
-    #[inline(always)]
-    pub fn col(&self, step: u64) -> u64 {
-        self.col.wrapping_add(step * self.threads * Row::<T>::WINDOW as u64)
-    }
-
-    /// The bytes of window `step`.
+    /// The bytes of the window at this place.
     ///
     /// # Safety
     /// There is that window; the row is readable and no thread of the kernel writes it.
     #[inline(always)]
-    pub unsafe fn load(&self, step: u64) -> Window {
+    pub unsafe fn load(&self) -> Window {
         // SAFETY: windows are on 16-byte boundaries, and a whole one is inside the row.
-        unsafe { ld_global_nc_v4_b32(self.addr + step * self.threads * WINDOW_BYTES as u64) }
+        unsafe { ld_global_nc_v4_b32(self.addr) }
+    }
+
+    /// The place of the window after this one.
+    #[inline(always)]
+    pub fn next(self) -> Share<T> {
+        Share {
+            addr: self.addr + self.threads as u64 * WINDOW_BYTES as u64,
+            col: self.col.wrapping_add(self.threads as u64 * Row::<T>::WINDOW as u64),
+            ..self
+        }
     }
 }
 
@@ -164,12 +196,12 @@ mod tests {
                 let row = Row::<T>::new(&x, 0);
                 let mut seen = [0u8; 100];
                 for rank in 0..8 {
-                    let share = row.share(rank, 8);
-                    for step in (0..20).filter(|&step| share.has(step)) {
-                        assert!(share.reaches(step), "loops go on while a share reaches");
-                        for e in 0..Row::<T>::WINDOW as u64 {
-                            seen[(share.col(step) + e) as usize] += 1;
+                    let mut share = row.share(rank, 8);
+                    for step in 0..20 {
+                        for e in (0..Row::<T>::WINDOW as u64).filter(|_| share.has(step)) {
+                            seen[(share.col() + e) as usize] += 1;
                         }
+                        share = share.next();
                     }
                 }
                 for rank in 0..32 {
@@ -199,7 +231,7 @@ mod tests {
             for row_idx in 0..3 {
                 let share = Row::<f32>::new(&x, row_idx).share(1, 2);
                 assert!(share.addr.is_multiple_of(16));
-                assert_eq!(share.addr, x.ptr + 4 * (51 * row_idx + share.col(0)), "address and column agree");
+                assert_eq!(share.addr, x.ptr + 4 * (51 * row_idx + share.col()), "address and column agree");
             }
         }
     }

@@ -37,10 +37,8 @@ impl Trial<'_> {
     /// quotient is the row's scale, and PAIR is one that a reciprocal and another rounding get wrong.
     pub(super) fn every_quotient<T: Value>(&self) -> Result<(), String> {
         const PAIR: (f32, f32) = (13.0, 1.1);
-        let (threads, held) = match self.variant.name {
-            "warp" => (32, grid::WARP_COLS),
-            _ => (grid::THREADS as usize, grid::CACHED_COLS),
-        };
+        let threads = (self.variant.block / self.variant.block_rows) as usize;
+        let held = grid::held_cols(threads as u32);
         let window = 16 / size_of::<T>();
         let steps = held as usize / (threads * window) + 1;
         let (rows, cols) = (steps * window, steps * threads * window);

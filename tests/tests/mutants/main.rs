@@ -7,6 +7,7 @@ mod decode;
 mod edit;
 mod outliers;
 mod presets;
+mod quantizers;
 mod smoothing;
 mod table;
 
@@ -77,7 +78,14 @@ fn shipped_kernels_pass_in_every_way() {
 #[test]
 fn every_mutant_is_caught() {
     let mut mutants = Vec::new();
-    let tables = [table::MUTATIONS, smoothing::MUTATIONS, outliers::MUTATIONS, presets::MUTATIONS, decode::MUTATIONS];
+    let tables = [
+        table::MUTATIONS,
+        quantizers::MUTATIONS,
+        smoothing::MUTATIONS,
+        outliers::MUTATIONS,
+        presets::MUTATIONS,
+        decode::MUTATIONS,
+    ];
     for mutation in tables.into_iter().flatten() {
         for entry in mutation.entries {
             let made = (mutation.edit)(&source(entry));

@@ -42,7 +42,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         what: "leave another column out",
-        entries: &["quantize_outliers_warp_f16", "quantize_outliers_block_f32"],
+        entries: &["quantize_outliers_f16", "quantize_outliers_f32"],
         edit: |text| at_sites(text, |l| constant(l, "and.b32", "4", "8")),
     },
 ];

@@ -3,7 +3,7 @@
 use crate::edit::{Line, at_sites, constant};
 use crate::table::Mutation;
 
-const ENTRIES: &[&str] = &["quantize_preset_warp_f32", "quantize_preset_warp_f16"];
+const ENTRIES: &[&str] = &["quantize_preset_f32", "quantize_preset_f16"];
 
 pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {

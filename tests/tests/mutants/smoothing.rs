@@ -3,8 +3,7 @@
 use crate::edit::{Line, at_sites, constant, dropped, instruction, passed, renamed, swap};
 use crate::table::Mutation;
 
-const TOKEN: &[&str] =
-    &["quantize_smooth_token_warp_f16", "quantize_smooth_token_block_f32", "quantize_smooth_token_warp_bf16"];
+const TOKEN: &[&str] = &["quantize_smooth_token_f16", "quantize_smooth_token_f32", "quantize_smooth_token_bf16"];
 const STATIC: &[&str] = &["quantize_smooth_static_f32", "quantize_smooth_static_bf16"];
 const COLUMNS: &[&str] = &["column_absmax_f32", "column_absmax_f16"];
 
@@ -26,7 +25,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         what: "exchange two columns or their factors",
-        entries: &["quantize_smooth_token_warp_f16", "quantize_smooth_static_f32"],
+        entries: &["quantize_smooth_token_f16", "quantize_smooth_static_f32"],
         edit: |text| at_sites(text, |l| swap(l, "ld.global.nc.v4", 0)),
     },
     Mutation {

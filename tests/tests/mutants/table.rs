@@ -16,11 +16,8 @@ pub(crate) struct Mutation {
 
 const GEMMS: &[&str] = &["gemm_t128x256_i32", "gemm_t64x64_f16", "gemm_t16x64_f32"];
 const DEQUANTIZING: &[&str] = &["gemm_t128x128_bf16", "gemm_t64x64_f16", "gemm_t16x64_f32"];
-const QUANTIZERS: &[&str] =
-    &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_bf16", "quantize_static_f32"];
-const DYNAMIC: &[&str] = &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_bf16"];
 const BLOCK_REDUCING: &[&str] =
-    &["row_absmax_f32", "running_scale", "tensor_absmax_f16", "quantize_token_block_f32", "quantize_tensor_f16"];
+    &["row_absmax_f32", "running_scale", "tensor_absmax_f16", "quantize_token_f32", "quantize_tensor_f16"];
 
 pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -89,80 +86,23 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         edit: |text| at_sites(text, |l| constant(l, "selp.b32", "2147483647", "2143289344")),
     },
     Mutation {
-        what: "round towards zero",
-        entries: QUANTIZERS,
-        edit: |text| at_sites(text, |l| renamed(l, ROUND, "cvt.rzi.sat.s8.f32")),
-    },
-    Mutation {
-        what: "round down",
-        entries: QUANTIZERS,
-        edit: |text| at_sites(text, |l| renamed(l, ROUND, "cvt.rmi.sat.s8.f32")),
-    },
-    Mutation {
-        what: "round up",
-        entries: QUANTIZERS,
-        edit: |text| at_sites(text, |l| renamed(l, ROUND, "cvt.rpi.sat.s8.f32")),
-    },
-    Mutation { what: "round half away from zero", entries: QUANTIZERS, edit: |text| at_sites(text, half_away) },
-    Mutation {
         what: "drop the maximum with -127",
         entries: &["quantize_static_f32", "quantize_static_f16"],
         edit: |text| at_sites(text, |l| passed(l, "max.s32", "-127")),
     },
     Mutation {
-        what: "drop the clamp of the estimate from above",
-        entries: &["quantize_static_f32"],
-        edit: |text| at_sites(text, |l| passed_first(l, "min.f32")),
-    },
-    Mutation {
-        what: "drop the clamp of the estimate from below",
-        entries: &["quantize_static_f32"],
-        edit: |text| at_sites(text, |l| passed_first(l, "max.f32")),
-    },
-    Mutation {
-        what: "multiply by the reciprocal only", // In bf16 the two differ so rarely that one scale a tensor does not meet it.
-        entries: &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_f32", "quantize_static_f32"],
-        edit: uncorrected,
-    },
-    Mutation {
-        what: "scale by the reciprocal of 127",
-        // Of 128 significands of bf16 only 6 tell the two apart.
-        entries: &["quantize_token_warp_f16", "quantize_token_block_f32", "quantize_tensor_f32"],
-        edit: |text| at_sites(text, reciprocal_of_127),
-    },
-    Mutation {
-        what: "no floor of the scale",
-        entries: &["quantize_token_warp_f32", "quantize_tensor_bf16"],
-        edit: |text| at_sites(text, |l| constant(l, "setp.geu.f32", "0f0D800000", "0f00000000")),
-    },
-    Mutation {
-        what: "a floor that drops NaN",
-        entries: DYNAMIC,
-        edit: |text| at_sites(text, |l| renamed(l, "setp.geu.f32", "setp.ge.f32")),
-    },
-    Mutation {
-        what: "another scale for a zero row",
-        entries: DYNAMIC,
-        edit: |text| at_sites(text, |l| constant(l, "mov.b32", "0f3F800000", "0f3F000000")),
-    },
-    Mutation {
-        what: "another NaN in the scales",
-        entries: DYNAMIC,
-        edit: |text| at_sites(text, |l| constant(l, "selp.b32", "2147483647", "2143289344")),
-    },
-    Mutation {
         what: "keep the sign in a maximum",
-        entries: &["row_absmax_f32", "quantize_token_block_f32"],
+        entries: &["row_absmax_f32", "quantize_token_f32"],
         edit: |text| at_sites(text, |l| passed(l, "and.b32", "2147483647")),
     },
     Mutation {
         what: "exchange with a wrong lane",
-        entries: &["row_absmax_f16", "quantize_token_warp_f16", "quantize_token_block_f32"],
+        entries: &["row_absmax_f16", "quantize_token_f16", "quantize_token_f32"],
         edit: |text| at_sites(text, wrong_lane),
     },
     Mutation {
         what: "write padding that is not zero",
-        entries: &["pack_rows", "quantize_token_warp_f16", "quantize_static_f32"],
+        entries: &["pack_rows", "quantize_token_f16", "quantize_static_f32"],
         edit: padded_with_one,
     },
     Mutation {
@@ -172,7 +112,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         what: "store one byte further",
-        entries: &["pack_rows", "quantize_token_warp_f16", "row_absmax_f32"],
+        entries: &["pack_rows", "quantize_token_f16", "row_absmax_f32"],
         edit: |text| at_sites(text, store_further),
     },
     Mutation {
@@ -207,30 +147,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         edit: zero_point_added,
     },
     Mutation {
-        what: "saturate codes in another order",
-        entries: &["quantize_asym_warp_f16", "quantize_asym_block_f32", "quantize_preset_warp_f16"],
-        edit: |text| at_sites(text, |l| swapped_sources(l, "cvt.pack.sat.s8.s32.b32")),
-    },
-    Mutation {
-        what: "round a shifted code towards zero",
-        entries: &["quantize_asym_warp_f16", "quantize_asym_block_f32", "quantize_preset_warp_f32"],
-        edit: |text| at_sites(text, |l| renamed(l, "cvt.rni.s32.f32", "cvt.rzi.s32.f32")),
-    },
-    Mutation {
-        what: "order numbers by their patterns as the other end of the range has them",
-        entries: &["quantize_asym_warp_f32", "quantize_asym_block_f32"],
-        // Not the first: the signed maximum after it takes its place again.
-        edit: |text| at_sites(text, |l| renamed(l, "max.s32", "max.u32")).into_iter().skip(1).collect(),
-    },
-    Mutation {
         what: "sum other bytes",
         entries: &["row_sums"],
         edit: |text| at_sites(text, |l| constant(l, "mov.b32", "16843009", "16842753")),
-    },
-    Mutation {
-        what: "divide by another number of steps",
-        entries: &["quantize_asym_warp_f32", "quantize_asym_block_f32"],
-        edit: |text| at_sites(text, |l| constant(l, "mov.b32", "1132396544", "1132462080")),
     },
     Mutation {
         what: "do not count what a scale does not fit",
@@ -238,14 +157,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         edit: |text| at_sites(text, |l| dropped(l, "red.")),
     },
 ];
-
-const ROUND: &str = "cvt.rni.sat.s8.f32";
-
-/// Takes the two values that an instruction packs in the other order.
-fn swapped_sources(line: &Line<'_>, mnemonic: &str) -> Option<String> {
-    let p = line.parts();
-    (line.mnemonic == mnemonic).then(|| instruction(mnemonic, &[p[0], p[2], p[1], p[3]]))
-}
 
 /// acc + zp · sum for acc - zp · sum: the difference that takes the product made last.
 fn zero_point_added(text: &str) -> Vec<Mutant> {
@@ -267,7 +178,7 @@ pub(crate) fn drop_barrier(text: &str) -> Vec<Mutant> {
     at_sites(text, |line| dropped(line, "bar.sync"))
 }
 
-fn passed_first(line: &Line<'_>, mnemonic: &str) -> Option<String> {
+pub(crate) fn passed_first(line: &Line<'_>, mnemonic: &str) -> Option<String> {
     (line.mnemonic == mnemonic).then(|| instruction("mov.b32", &line.parts()[..2]))
 }
 
@@ -329,39 +240,6 @@ fn scales_swapped(text: &str) -> Vec<Mutant> {
             _ => None,
         }
     })
-}
-
-/// cvt.rzi(v + copysign(½, v)) for cvt.rni(v).
-fn half_away(line: &Line<'_>) -> Option<String> {
-    let p = line.parts();
-    (line.mnemonic == ROUND).then(|| {
-        [
-            instruction("and.b32", &["%m0", p[1], "-2147483648"]),
-            instruction("or.b32", &["%m0", "%m0", "0x3F000000"]),
-            instruction("add.rn.f32", &["%m0", "%m0", p[1]]),
-            instruction("cvt.rzi.sat.s8.f32", &[p[0], "%m0"]),
-        ]
-        .join("\n")
-    })
-}
-
-/// The second fma of the division in three operations, residual · r + t, becomes t.
-fn uncorrected(text: &str) -> Vec<Mutant> {
-    // The second is the one that takes the result of the fma before it.
-    let residual = RefCell::new(String::new());
-    at_sites(text, |line| {
-        let p = line.parts();
-        if line.mnemonic != "fma.rn.f32" {
-            return None;
-        }
-        let is_second = residual.replace(p[0].to_owned()) == p[1];
-        is_second.then(|| instruction("mov.b32", &[p[0], p[3]]))
-    })
-}
-
-fn reciprocal_of_127(line: &Line<'_>) -> Option<String> {
-    let p = line.parts();
-    (line.mnemonic == "div.rn.f32").then(|| instruction("mul.rn.f32", &[p[0], p[1], "0f3C010204"]))
 }
 
 fn wrong_lane(line: &Line<'_>) -> Option<String> {

@@ -188,5 +188,7 @@ fn every_significand_of_the_largest_element() {
     // f16: the subnormals, then 0.5 to 1. bf16: all exponents that matter with a few others.
     every_largest::<f16>((1..0x400).chain(0x3800..0x3c00));
     every_largest::<bf16>((0..8u32).flat_map(|i| (0..0x80).map(move |fraction| (16 * i + 15) << 7 | fraction)));
+    // Where the rest of the reciprocal is subnormal, so that it counts how it is rounded.
+    every_largest::<bf16>((0..0x280u32).map(|fraction| 250 << 7 | fraction));
     every_largest::<f32>((0..0x80_0000u32).step_by(8191).map(|fraction| 0x3f00_0000 | fraction));
 }

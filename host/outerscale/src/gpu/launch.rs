@@ -43,6 +43,8 @@ pub struct Launch {
     pub grid: u32,
     /// Threads of a block.
     pub block: u32,
+    /// Rows of threads of a block.
+    pub block_rows: u32,
     /// Blocks of a cluster.
     pub cluster: u32,
     /// Dynamic shared memory of a block, in bytes.
@@ -96,6 +98,7 @@ impl Gpu {
             why: chosen.why,
             grid: 0,
             block: chosen.variant.block,
+            block_rows: chosen.variant.block_rows,
             cluster: (chosen.variant.cluster)(&problem),
             shared_bytes: chosen.variant.shared_bytes,
             gpu: self.clone(),
@@ -167,7 +170,7 @@ impl Launch {
         };
         let config = sys::LaunchConfig {
             grid: [self.grid, 1, 1],
-            block: [self.block, 1, 1],
+            block: [self.block / self.block_rows, self.block_rows, 1],
             shared_bytes: self.shared_bytes,
             stream: gpu.launch_stream(),
             attributes: &cluster,

@@ -13,6 +13,7 @@ pub(crate) const COLUMN_ABSMAX: Table = Table {
         stem: "column_absmax",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |p| grid::column_blocks(p.m, p.k),
         shared_bytes: 0,
         workspace: no_workspace,

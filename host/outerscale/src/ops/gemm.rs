@@ -24,6 +24,7 @@ macro_rules! tile_variant {
             stem: $stem,
             dtypes: $dtypes,
             block: $tile.threads(),
+            block_rows: 1,
             grid: |p| contract::grid::tile_blocks($tile.tiles(p.m, p.n)),
             shared_bytes: $tile.shared_bytes(),
             workspace: $crate::ops::variant::no_workspace,

@@ -19,6 +19,7 @@ pub(super) const fn tiles(stems: [&'static str; 3], dtypes: &'static [Dtype]) ->
             stem,
             dtypes,
             block: hopper_tile::THREADS,
+            block_rows: 1,
             grid: |p| grid(&TILES[TILE], p),
             shared_bytes: TILES[TILE].shared_bytes(),
             workspace: no_workspace,

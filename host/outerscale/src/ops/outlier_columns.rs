@@ -13,6 +13,7 @@ pub(crate) const OUTLIER_COLUMNS: Table = Table {
         stem: "outlier_columns",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |p| grid::outlier_blocks(p.m, p.k),
         shared_bytes: 0,
         workspace: no_workspace,

@@ -13,6 +13,7 @@ pub(crate) const OUTLIER_LIST: Table = Table {
         stem: "outlier_list",
         dtypes: &[],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |_| 1,
         shared_bytes: 0,
         workspace: no_workspace,

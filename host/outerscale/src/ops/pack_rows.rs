@@ -14,6 +14,7 @@ pub(crate) const PACK_ROWS: Table = Table {
         stem: "pack_rows",
         dtypes: &[],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
         workspace: no_workspace,

@@ -17,6 +17,7 @@ pub(crate) const PACK_WEIGHTS: Table = Table {
         stem: "pack_weights",
         dtypes: &[],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |p| grid::row_blocks(packed::bytes(p.m, p.k) / CHUNK_BYTES as u64, grid::THREADS as u64),
         shared_bytes: 0,
         workspace: no_workspace,

@@ -1,33 +1,14 @@
 //! Codes with one scale and one zero point a token, the reduction fused.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
-use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::{Activations, AsymmetricTokens, Dtype, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
-use contract::{args::QuantizeAsymArgs, grid};
-
-const WARP: Variant = Variant {
-    name: "warp",
-    module: Module::Quantize,
-    stem: "quantize_asym_warp",
-    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-    block: grid::THREADS,
-    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
-    shared_bytes: 0,
-    workspace: no_workspace,
-    cluster: one_block,
-    legal: any_problem,
-};
+use super::variant::Table;
+use super::{Choice, Problem, check_cols, team};
+use crate::{Activations, AsymmetricTokens, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
+use contract::args::QuantizeAsymArgs;
 
 pub(crate) const QUANTIZE_ASYM: Table = Table {
     op: "quantize_asym",
-    variants: &[
-        WARP,
-        Variant { name: "block", stem: "quantize_asym_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
-    ],
-    preferences: &[
-        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
-        Preference { variant: "block", when: always, why: "long rows: one block each" },
-    ],
+    variants: &team::variants(Module::Quantize, "quantize_asym"),
+    preferences: team::PREFERENCES,
 };
 
 /// x [tokens, K] → codes int8 [tokens, K], one scale and one zero point a token.

@@ -1,37 +1,17 @@
 //! Codes with one scale a row that the outlier columns have no part in.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
-use super::{Choice, Preference, Problem, Variant, check_cols};
+use super::variant::Table;
+use super::{Choice, Problem, check_cols, team};
 use crate::{
-    Activations, Dtype, Error, Float, Gpu, Launch, OutlierColumns, PerToken, QuantizedTokens, Result,
-    gpu::LaunchRequest, ptx::Module,
+    Activations, Error, Float, Gpu, Launch, OutlierColumns, PerToken, QuantizedTokens, Result, gpu::LaunchRequest,
+    ptx::Module,
 };
 use contract::args::{QuantizeOutliersArgs, QuantizeTokenArgs};
-use contract::grid;
-
-const WARP: Variant = Variant {
-    name: "warp",
-    module: Module::Quantize,
-    stem: "quantize_outliers_warp",
-    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-    block: grid::THREADS,
-    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
-    shared_bytes: 0,
-    workspace: no_workspace,
-    cluster: one_block,
-    legal: any_problem,
-};
 
 pub(crate) const QUANTIZE_OUTLIERS: Table = Table {
     op: "quantize_outliers",
-    variants: &[
-        WARP,
-        Variant { name: "block", stem: "quantize_outliers_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
-    ],
-    preferences: &[
-        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
-        Preference { variant: "block", when: always, why: "long rows: one block each" },
-    ],
+    variants: &team::variants(Module::Quantize, "quantize_outliers"),
+    preferences: team::PREFERENCES,
 };
 
 /// x [tokens, K] → codes int8 [tokens, K], one scale a token; `outliers` are left out of it and coded 0.

@@ -1,8 +1,8 @@
 //! Codes by the rules of other libraries, bit for bit.
 
 use super::pack_weights::pack_codes;
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
-use super::{Choice, Preference, Problem, Variant, check_cols};
+use super::variant::Table;
+use super::{Choice, Problem, check_cols, team};
 use crate::{
     Activations, DeviceVector, Dtype, Error, Float, Gpu, Launch, PerChannel, PerTensor, PerToken, QuantizedTokens,
     QuantizedWeights, Result, ScaleKind, Scales, Weights,
@@ -12,34 +12,14 @@ use crate::{
     ptx::Module,
 };
 use contract::{
-    grid,
     limits::{CODE_MAX, SCALE_MIN},
     preset::{Narrow, PresetRule, QuantizePresetArgs, Quotient, Ties},
 };
 
-const WARP: Variant = Variant {
-    name: "warp",
-    module: Module::Quantize,
-    stem: "quantize_preset_warp",
-    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-    block: grid::THREADS,
-    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
-    shared_bytes: 0,
-    workspace: no_workspace,
-    cluster: one_block,
-    legal: any_problem,
-};
-
 pub(crate) const QUANTIZE_PRESET: Table = Table {
     op: "quantize_preset",
-    variants: &[
-        WARP,
-        Variant { name: "block", stem: "quantize_preset_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
-    ],
-    preferences: &[
-        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
-        Preference { variant: "block", when: always, why: "long rows: one block each" },
-    ],
+    variants: &team::variants(Module::Quantize, "quantize_preset"),
+    preferences: team::PREFERENCES,
 };
 
 /// A library whose codes and scales are reproduced (NUMERICS.md, Presets).

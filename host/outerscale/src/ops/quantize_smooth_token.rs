@@ -1,39 +1,17 @@
 //! Codes with one scale a row of x divided by smoothing factors, in one pass.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
-use super::{Choice, Preference, Problem, Variant, check_cols};
+use super::variant::Table;
+use super::{Choice, Problem, check_cols, team};
 use crate::{
-    Activations, Dtype, Error, Float, Gpu, Launch, PerInputChannel, PerToken, QuantizedTokens, Result, Scales,
+    Activations, Error, Float, Gpu, Launch, PerInputChannel, PerToken, QuantizedTokens, Result, Scales,
     gpu::LaunchRequest, ptx::Module,
 };
-use contract::{
-    args::{QuantizeSmoothTokenArgs, QuantizeTokenArgs},
-    grid,
-};
-
-const WARP: Variant = Variant {
-    name: "warp",
-    module: Module::Quantize,
-    stem: "quantize_smooth_token_warp",
-    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-    block: grid::THREADS,
-    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
-    shared_bytes: 0,
-    workspace: no_workspace,
-    cluster: one_block,
-    legal: any_problem,
-};
+use contract::args::{QuantizeSmoothTokenArgs, QuantizeTokenArgs};
 
 pub(crate) const QUANTIZE_SMOOTH_TOKEN: Table = Table {
     op: "quantize_smooth_token",
-    variants: &[
-        WARP,
-        Variant { name: "block", stem: "quantize_smooth_token_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
-    ],
-    preferences: &[
-        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
-        Preference { variant: "block", when: always, why: "long rows: one block each" },
-    ],
+    variants: &team::variants(Module::Quantize, "quantize_smooth_token"),
+    preferences: team::PREFERENCES,
 };
 
 /// x [tokens, K] and smoothing factors s `[K]` → codes int8 [tokens, K] and one scale a token of x'_ij = f32(x_ij / s_j).

@@ -16,6 +16,7 @@ pub(crate) const QUANTIZE_STATIC: Table = Table {
         stem: "quantize_static",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
         workspace: no_workspace,

@@ -1,39 +1,20 @@
 //! Codes with one scale a row, the reduction fused: tokens, and weight rows.
 
 use super::pack_weights::pack_codes;
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
-use super::{Choice, Preference, Problem, Variant, check_cols};
+use super::variant::Table;
+use super::{Choice, Problem, check_cols, team};
 use crate::memory::DeviceMatrix;
 use crate::operands::CodeMatrix;
 use crate::{
-    Activations, Dtype, Float, Gpu, Launch, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Result, ScaleKind,
+    Activations, Float, Gpu, Launch, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Result, ScaleKind,
     Scales, Weights, gpu::LaunchRequest, ptx::Module,
 };
-use contract::{args::QuantizeTokenArgs, grid};
-
-const WARP: Variant = Variant {
-    name: "warp",
-    module: Module::Quantize,
-    stem: "quantize_token_warp",
-    dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-    block: grid::THREADS,
-    grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
-    shared_bytes: 0,
-    workspace: no_workspace,
-    cluster: one_block,
-    legal: any_problem,
-};
+use contract::args::QuantizeTokenArgs;
 
 pub(crate) const QUANTIZE_TOKEN: Table = Table {
     op: "quantize_token",
-    variants: &[
-        WARP,
-        Variant { name: "block", stem: "quantize_token_block", grid: |p| grid::row_blocks(p.m, 1), ..WARP },
-    ],
-    preferences: &[
-        Preference { variant: "warp", when: |p| p.k <= grid::WARP_COLS, why: "short rows: one warp each, no barrier" },
-        Preference { variant: "block", when: always, why: "long rows: one block each" },
-    ],
+    variants: &team::variants(Module::Quantize, "quantize_token"),
+    preferences: team::PREFERENCES,
 };
 
 /// x [tokens, K] → codes int8 [tokens, K], one scale a token.

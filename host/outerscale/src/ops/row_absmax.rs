@@ -1,26 +1,12 @@
 //! The largest magnitude of each row.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
-use super::{Choice, Preference, Problem, Variant, check_cols};
-use crate::{Activations, DeviceVector, Dtype, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
-use contract::{args::RowAbsmaxArgs, grid};
+use super::variant::Table;
+use super::{Choice, Problem, check_cols, team};
+use crate::{Activations, DeviceVector, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
+use contract::args::RowAbsmaxArgs;
 
-pub(crate) const ROW_ABSMAX: Table = Table {
-    op: "row_absmax",
-    variants: &[Variant {
-        name: "block",
-        module: Module::Reduce,
-        stem: "row_absmax",
-        dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
-        block: grid::THREADS,
-        grid: |p| grid::row_blocks(p.m, 1),
-        shared_bytes: 0,
-        workspace: no_workspace,
-        cluster: one_block,
-        legal: any_problem,
-    }],
-    preferences: &[Preference { variant: "block", when: always, why: "the only one" }],
-};
+pub(crate) const ROW_ABSMAX: Table =
+    Table { op: "row_absmax", variants: &team::variants(Module::Reduce, "row_absmax"), preferences: team::PREFERENCES };
 
 /// x [rows, K] → the largest |x| of each row, f32 `[rows]`; any NaN in a row makes its maximum NaN.
 ///

@@ -16,6 +16,7 @@ pub(crate) const ROW_SUMS: Table = Table {
         stem: "row_sums",
         dtypes: &[],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
         shared_bytes: 0,
         workspace: no_workspace,

@@ -15,6 +15,7 @@ pub(crate) const RUNNING_SCALE: Table = Table {
         stem: "running_scale",
         dtypes: &[],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |_| 1,
         shared_bytes: 0,
         workspace: no_workspace,

@@ -13,6 +13,7 @@ pub(crate) const TENSOR_ABSMAX: Table = Table {
         stem: "tensor_absmax",
         dtypes: &[Dtype::F32, Dtype::F16, Dtype::Bf16],
         block: grid::THREADS,
+        block_rows: 1,
         grid: |p| grid::partials(p.m, p.k),
         shared_bytes: 0,
         workspace: no_workspace,

@@ -60,6 +60,8 @@ pub struct Variant {
     pub dtypes: &'static [Dtype],
     /// Threads of a block.
     pub block: u32,
+    /// Rows of threads of a block, `%ntid.y`: a divisor of `block`; 1 where threads are counted in one direction.
+    pub block_rows: u32,
     /// Blocks.
     pub grid: fn(&Problem) -> u32,
     /// Dynamic shared memory of a block, in bytes.
@@ -246,6 +248,7 @@ mod tests {
         stem: "op_small",
         dtypes: &[Dtype::F32, Dtype::F16],
         block: 128,
+        block_rows: 1,
         grid: |p| p.m as u32,
         shared_bytes: 1 << 10,
         workspace: no_workspace,

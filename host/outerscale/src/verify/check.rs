@@ -1,7 +1,7 @@
 //! One kernel under verification: its cases, and the first difference.
 
 use super::data::Random;
-use crate::{Dtype, Element, Gpu, ops::Choice};
+use crate::{Dtype, Element, Gpu, ops::Choice, registry::Kernel};
 
 /// Blocks of the launches that are limited.
 const FEW_BLOCKS: u32 = 2;
@@ -12,7 +12,7 @@ pub struct Check<'a> {
     pub(super) gpu: &'a Gpu,
     /// Its element type.
     pub(super) dtype: Dtype,
-    variant: &'static str,
+    variants: Vec<&'static str>,
     entry: &'a str,
     seed: u64,
     cases: u32,
@@ -20,16 +20,18 @@ pub struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(gpu: &'a Gpu, variant: &'static str, dtype: Dtype, entry: &'a str, seed: u64) -> Self {
-        Check { gpu, dtype, variant, entry, seed, cases: 0, difference: None }
+    pub(super) fn new(gpu: &'a Gpu, kernel: &'a Kernel, seed: u64) -> Self {
+        let variants = kernel.variants.iter().map(|variant| variant.name).collect();
+        Check { gpu, dtype: kernel.dtype, variants, entry: &kernel.entry, seed, cases: 0, difference: None }
     }
 
-    /// The variant under verification; in every other case in so few blocks that they must walk on, which a
-    /// grid of its own makes only for problems that take too long to simulate.
+    /// The variants that launch the kernel in turns; in every other case in so few blocks that they must walk on,
+    /// which a grid of its own makes only for problems that take too long to simulate.
     pub(super) fn choice(&self) -> Choice<'static> {
+        let variant = self.variants[(self.cases / 2) as usize % self.variants.len()];
         match self.cases % 2 {
-            0 => Choice::Limited { variant: self.variant, blocks: FEW_BLOCKS },
-            _ => Choice::Named(self.variant),
+            0 => Choice::Limited { variant, blocks: FEW_BLOCKS },
+            _ => Choice::Named(variant),
         }
     }
 

@@ -129,7 +129,7 @@ fn run(gpu: &Gpu, job: &Kernel, seed: u64) -> (u32, Verdict) {
     if let Err(reason) = job.variant.eligible(&shapeless, job.dtype) {
         return (0, Verdict::Skipped(reason));
     }
-    let mut check = Check::new(gpu, job.variant.name, job.dtype, &job.entry, seed);
+    let mut check = Check::new(gpu, job, seed);
     let verdict = match (job.op.verify)(&mut check) {
         Ok(()) => check.take_difference().map_or(Verdict::Equal, Verdict::Differs),
         Err(error) => Verdict::Failed(error.to_string()),

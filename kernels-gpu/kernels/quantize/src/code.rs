@@ -1,22 +1,37 @@
 //! Codes: how a number becomes one, and how they are stored.
 
 use contract::args::Codes;
-use cuda_std::cvt::{cvt_rni_s32_f32, cvt_rni_sat_s8_f32, pack_s8x4, pack_sat_s8x4};
-use cuda_std::math::{fma_rn_f32, max_f32, min_f32, rcp_rn_f32};
+use cuda_std::cvt::{cvt_rni_sat_s8_f32, pack_s8x4, pack_sat_s8x4};
+use cuda_std::math::{fma_rn_f32, max_f32, min_f32, mul_rm_f32, prmt_b32, rcp_rn_f32};
 use cuda_std::memory::{st_global_b8, st_global_b32, st_global_v2_b32, st_global_v4_b32};
 use rows::{Edge, Element, Float, Row, Window};
 
-/// Division of many numbers by one scale, each in three operations, equal to the f32 quotient (NUMERICS.md).
+/// 1.5 · 2²³: f32 around it are the whole numbers, so that adding it rounds to the nearest, ties to even, and leaves the
+/// integer in the low bits. That is one addition on the wide pipe, where `cvt` is an instruction of a quarter of the
+/// rate of one an eighth as wide.
+const ROUND: f32 = 12_582_912.0;
+
+/// Division of many numbers by one scale, equal to the f32 quotient (NUMERICS.md) as far as codes go: each in three
+/// operations; in two where both are of 16 bits.
+///
+/// In two: 1 / s = reciprocal + rest but for 2⁻⁴⁷ of it, hence x / s = fma(x, reciprocal, x · rest) before the one
+/// rounding. A code can only differ where x / s is that near to half way between two f32 beside a tie of codes. x and
+/// the absmax that s was made from have so few bits that 127 x / absmax is a tie itself or 2⁻¹⁹ off, and there are few
+/// enough of them that all were tried: no code differs, for any finite absmax and |x| ≤ absmax of either type
+/// (host/oracle/tests/division.rs). The rest is rounded down because that is what five numbers above 2¹²⁵ need, whose
+/// rest is subnormal.
 #[derive(Clone, Copy)]
 pub(crate) struct Divisor {
     scale: f32,
     reciprocal: f32,
+    rest: f32,
 }
 
 impl Divisor {
     #[inline(always)]
     pub(crate) fn new(scale: f32) -> Self {
-        Self { scale, reciprocal: rcp_rn_f32(scale) }
+        let reciprocal = rcp_rn_f32(scale);
+        Self { scale, reciprocal, rest: mul_rm_f32(fma_rn_f32(-scale, reciprocal, 1.0), reciprocal) }
     }
 
     #[inline(always)]
@@ -24,11 +39,11 @@ impl Divisor {
         self.scale
     }
 
-    /// The code of x when the scale was made from it and others: then |x / scale| rounds to 127 at most, and no
-    /// clamp is needed. A scale that is not finite makes the quotient NaN, whose code is 0.
+    /// The quotient of an x of type T that the scale was made from, with others: |x / scale| rounds to 127 at most,
+    /// and no clamp is needed. A scale that is not finite makes it NaN.
     #[inline(always)]
-    fn code(self, x: f32) -> i32 {
-        cvt_rni_sat_s8_f32(self.refine(x, x * self.reciprocal))
+    fn quotient<T: Element>(self, x: f32) -> f32 {
+        if T::BYTES == 2 { fma_rn_f32(x, self.reciprocal, x * self.rest) } else { self.refine(x, x * self.reciprocal) }
     }
 
     /// The code of any x. The clamp of the estimate keeps it finite, so that a large x does not become NaN in the
@@ -54,11 +69,14 @@ impl Divisor {
     }
 
     /// The codes of a window of numbers that the scale was made from, shifted by a zero point and saturated: their
-    /// quotients are up to 255.
+    /// quotients are up to 255. 0 for NaN, which all of a row are or none.
     #[inline(always)]
     pub(crate) fn codes_shifted<T: Float>(self, window: Window, zero_point: i32) -> Window {
-        let code = |x| cvt_rni_s32_f32(self.refine(x, x * self.reciprocal)).wrapping_add(zero_point);
-        pack_words::<T>(|i| T::widen(window, i), |quad| pack_sat_s8x4(quad.map(code)))
+        const NAN: i32 = contract::limits::NAN_F32 as i32;
+        let shift = if self.scale.is_finite() { zero_point - ROUND.to_bits() as i32 } else { -NAN };
+        let code = |quotient: f32| ((quotient + ROUND).to_bits() as i32).wrapping_add(shift);
+        let quotient = |x| self.refine(x, x * self.reciprocal);
+        pack_words::<T>(|i| quotient(T::widen(window, i)), |quad| pack_sat_s8x4(quad.map(code)))
     }
 
     /// The quotient, from an estimate of it.
@@ -71,7 +89,7 @@ impl Divisor {
     /// The codes of a window, four a word, of numbers that the scale was made from.
     #[inline(always)]
     pub(crate) fn codes<T: Float>(self, window: Window) -> Window {
-        pack_window::<T>(|i| T::widen(window, i), |x| self.code(x))
+        pack_words::<T>(|i| self.quotient::<T>(T::widen(window, i)), |quad| self.round(quad))
     }
 
     /// The codes of a window, four a word, of any numbers.
@@ -83,7 +101,20 @@ impl Divisor {
     /// The codes of as many numbers as a window has, four a word, that the scale was made from.
     #[inline(always)]
     pub(crate) fn codes_of_f32<T: Float>(self, values: [f32; 8]) -> Window {
-        pack_window::<T>(|i| values[i as usize], |x| self.code(x))
+        let quotient = |i| self.quotient::<f32>(values[i as usize]);
+        pack_words::<T>(quotient, |quad| self.round(quad))
+    }
+
+    /// Four quotients of at most 127 to codes in a word, 0 for NaN.
+    ///
+    /// A NaN, which all of a row are or none, would leave 0x7FFFFFFF: then the bytes picked are copies of its sign.
+    #[inline(always)]
+    fn round(self, quotients: [f32; 4]) -> u32 {
+        const LOWEST: u32 = 0x0040;
+        const SIGNS: u32 = 0x00fb;
+        let bytes = if self.scale.is_finite() { LOWEST } else { SIGNS };
+        let [a, b, c, d] = quotients.map(|quotient| (quotient + ROUND).to_bits());
+        prmt_b32(prmt_b32(a, b, bytes), prmt_b32(c, d, bytes), 0x5410)
     }
 
     /// The codes of as many numbers as a window has, four a word.
@@ -146,6 +177,16 @@ impl CodeRow {
                 store_bytes(addr, codes, Row::<T>::WINDOW, Row::<T>::WINDOW);
             }
         }
+    }
+
+    /// Stores the first of the codes of a window to column `col`.
+    ///
+    /// # Safety
+    /// The row of codes is writable, and this thread alone writes that one.
+    #[inline(always)]
+    pub(crate) unsafe fn store_one(self, col: u64, codes: Window) {
+        // SAFETY: the caller's.
+        unsafe { st_global_b8(self.addr + col, codes[0] as u16) }
     }
 
     /// Stores the codes of an edge.

@@ -10,7 +10,7 @@ use crate::code::CodeRow;
 use crate::transform::Columns;
 
 /// Windows of a lane in one unit, all in flight together.
-const UNIT: usize = 4;
+const UNIT: u32 = 4;
 
 /// Stores `encode` of every window and edge of x, with their columns, and the padding of every row of codes.
 ///
@@ -28,22 +28,26 @@ pub(crate) unsafe fn encode_rows<T: Element>(x: &Matrix, q: &Codes, mut encode: 
         let row_idx = unit / units_per_row;
         let unit_in_row = unit - row_idx * units_per_row;
         let row = Row::<T>::new(x, row_idx);
-        let share = row.share(unit_in_row * unit_windows + lane, Warp::SIZE as u64);
+        let share = row.share(unit_in_row * unit_windows + lane, Warp::SIZE);
         let codes = CodeRow::new(q, row_idx);
 
-        let mut windows = [[0; 4]; UNIT];
-        for (step, window) in windows.iter_mut().enumerate() {
-            if share.has(step as u64) {
+        let mut windows = [[0; 4]; UNIT as usize];
+        let mut next = share;
+        for (step, window) in (0..).zip(&mut windows) {
+            if share.has(step) {
                 // SAFETY: the row is live and has the window.
-                *window = unsafe { share.load(step as u64) };
+                *window = unsafe { next.load() };
             }
+            next = next.next();
         }
-        for (step, &window) in windows.iter().enumerate() {
-            if share.has(step as u64) {
-                let columns = Columns { first: share.col(step as u64), len: Row::<T>::WINDOW };
+        next = share;
+        for (step, &window) in (0..).zip(&windows) {
+            if share.has(step) {
+                let columns = Columns { first: next.col(), len: Row::<T>::WINDOW };
                 // SAFETY: this lane alone has this window.
                 unsafe { codes.store_window(&row, columns.first, encode(window, columns)) };
             }
+            next = next.next();
         }
         if unit_in_row == 0 {
             let edge = row.edge(lane);

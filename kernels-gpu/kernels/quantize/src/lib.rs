@@ -6,6 +6,7 @@
 //! - The codes `[rows, cols]` lie `row_bytes` apart from a 16-byte boundary on, zero from `cols` to `row_bytes`.
 //!   They do not overlap x.
 //! - Blocks have `contract::grid::THREADS` threads. Any grid is right: warps or blocks walk on in steps of the grid.
+//! - A team is the threads of a block with one `%tid.y`, `%ntid.x` of them: a power of two (`contract::grid::team`).
 #![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
 
 mod code;

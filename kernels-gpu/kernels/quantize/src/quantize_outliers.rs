@@ -2,8 +2,7 @@
 //!
 //! | entry | argument | a row is | shared bytes | collectives |
 //! |---|---|---|---|---|
-//! | `quantize_outliers_block_T` | `QuantizeOutliersArgs` | a block's, 256 threads | 64 static | 1 barrier, 8 shuffles a row |
-//! | `quantize_outliers_warp_T` | `QuantizeOutliersArgs` | a warp's | 0 | 5 shuffles a row |
+//! | `quantize_outliers_T` | `QuantizeOutliersArgs` | a team's, 8 to 256 of the 256 threads | 64 static | 1 barrier, 8 shuffles a row |
 //!
 //! mask u32 `[ceil(cols / 32)]`, written by an earlier kernel; otherwise as `quantize_token`. Which columns are left
 //! out depends on all tokens, the rest of a row's result on that row alone.
@@ -14,11 +13,11 @@ use contract::args::{DevicePtr, QuantizeOutliersArgs};
 use contract::grid::THREADS;
 use cuda_std::kernel;
 use cuda_std::memory::ld_global_nc_b32;
-use rows::{Bf16, Block, F16, Float, Group, Row, Warp, Window};
+use rows::{Bf16, F16, Float, Row, Team, Window};
 
 use crate::code::Divisor;
 use crate::quantize_block_maxima;
-use crate::quantize_rows::{Symmetric, held_by_block, held_by_warp, quantize_rows};
+use crate::quantize_rows::{Symmetric, held, quantize_rows};
 use crate::transform::{Columns, Plain, Transform};
 
 /// x with zeros in the outlier columns: neither a maximum nor a sum then knows of them.
@@ -83,47 +82,34 @@ impl<T: Float> Transform<T> for WithoutOutliers {
     }
 }
 
-/// Quantizes the group's rows without their outliers.
+/// Quantizes the team's rows without their outliers.
 ///
 /// # Safety
-/// `args` describes live memory that keeps to the file's contract; all threads of the group call it together.
+/// `args` describes live memory that keeps to the file's contract; all threads of the block call it together.
 #[inline(always)]
-unsafe fn quantize_outliers<T: Float, G: Group, const HELD: usize>(args: &QuantizeOutliersArgs, group: G) {
+unsafe fn quantize_outliers<T: Float, const HELD: usize>(args: &QuantizeOutliersArgs, team: Team) {
     let (rows, transform) = (&args.rows, WithoutOutliers { mask: args.mask });
     // SAFETY: the caller's.
-    unsafe {
-        quantize_rows::<T, _, _, G, HELD>((&rows.x, &rows.q), transform, Symmetric { scales: rows.scales }, group)
-    }
+    unsafe { quantize_rows::<T, _, _, HELD>((&rows.x, &rows.q), transform, Symmetric { scales: rows.scales }, team) }
 }
 
-/// The entries for one type of element, `blocks` to a multiprocessor: as many as leave registers for the windows that
+/// The entry for one type of element, `blocks` to a multiprocessor: as many as leave registers for the windows that
 /// a thread holds. Counts of collectives are those in the PTX of the entry.
-macro_rules! entries {
-    ($element:ty, blocks = $blocks:literal, $block:ident, $warp:ident) => {
-        /// x → codes and one scale a row without the outlier columns, a block a row: for long rows.
+macro_rules! entry {
+    ($element:ty, blocks = $blocks:literal, $name:ident) => {
+        /// x → codes and one scale a row without the outlier columns.
         ///
         /// # Safety
         /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
         #[kernel(launch_bounds(THREADS, $blocks), collectives(bar_sync = 1, shfl_sync = 8))]
-        pub unsafe fn $block(args: QuantizeOutliersArgs) {
-            const HELD: usize = held_by_block::<$element>();
+        pub unsafe fn $name(args: QuantizeOutliersArgs) {
+            const HELD: usize = held::<$element>();
             // SAFETY: the caller's; the shared array is this block's alone.
-            unsafe { quantize_outliers::<$element, Block, HELD>(&args, Block::new(quantize_block_maxima())) }
-        }
-
-        /// x → codes and one scale a row without the outlier columns, a warp a row: for short rows.
-        ///
-        /// # Safety
-        /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, $blocks), collectives(shfl_sync = 5))]
-        pub unsafe fn $warp(args: QuantizeOutliersArgs) {
-            const HELD: usize = held_by_warp::<$element>();
-            // SAFETY: the caller's.
-            unsafe { quantize_outliers::<$element, Warp, HELD>(&args, Warp) }
+            unsafe { quantize_outliers::<$element, HELD>(&args, Team::new(quantize_block_maxima())) }
         }
     };
 }
 
-entries!(f32, blocks = 2, quantize_outliers_block_f32, quantize_outliers_warp_f32);
-entries!(F16, blocks = 3, quantize_outliers_block_f16, quantize_outliers_warp_f16);
-entries!(Bf16, blocks = 3, quantize_outliers_block_bf16, quantize_outliers_warp_bf16);
+entry!(f32, blocks = 2, quantize_outliers_f32);
+entry!(F16, blocks = 3, quantize_outliers_f16);
+entry!(Bf16, blocks = 3, quantize_outliers_bf16);

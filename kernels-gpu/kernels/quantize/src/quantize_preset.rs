@@ -2,14 +2,13 @@
 //!
 //! | entry | argument | a row is | shared bytes | collectives |
 //! |---|---|---|---|---|
-//! | `quantize_preset_block_T` | `QuantizePresetArgs` | a block's, 256 threads | 64 static | 1 barrier, 8 shuffles a row |
-//! | `quantize_preset_warp_T` | `QuantizePresetArgs` | a warp's | 0 | 5 shuffles a row |
+//! | `quantize_preset_T` | `QuantizePresetArgs` | a team's, 8 to 256 of the 256 threads | 64 static | 1 barrier, 8 shuffles a row |
 //!
 //! scales and absmax f32 `[rows]`, or none of both: then `given` is the scale of all rows. The rule is uniform for the
 //! grid, so that no choice of it diverges.
 //!
-//! Who may diverge: groups (warps or blocks) go their own ways; inside a group only loads and stores depend on the
-//! thread, and no collective does.
+//! Who may diverge: blocks go their own ways; inside a block only loads and stores depend on the thread or the row, and
+//! no collective does.
 
 use contract::args::DevicePtr;
 use contract::grid::THREADS;
@@ -19,11 +18,11 @@ use cuda_std::cvt::{cvt_rni_s32_f32, pack_sat_s8x4};
 use cuda_std::kernel;
 use cuda_std::math::div_rn_f32;
 use cuda_std::memory::st_global_b32;
-use rows::{Bf16, Block, F16, Float, Group, Warp, Window, numeric};
+use rows::{Bf16, F16, Float, Team, Window, numeric};
 
 use crate::code::pack_words;
 use crate::quantize_block_maxima;
-use crate::quantize_rows::{RowRule, held_by_block, held_by_warp, quantize_rows};
+use crate::quantize_rows::{RowRule, held, quantize_rows};
 use crate::transform::Plain;
 
 /// The rule, and where its results go.
@@ -113,9 +112,9 @@ impl<T: Float> RowRule<T, Plain> for Preset {
     }
 
     #[inline(always)]
-    unsafe fn conclude<G: Group>(self, running: [u32; 2], group: &mut G) -> Encoder {
+    unsafe fn conclude(self, running: [u32; 2], team: &mut Team) -> Encoder {
         // SAFETY: the caller's.
-        let absmax = f32::from_bits(unsafe { group.max(T::absmax_bits(running)) });
+        let absmax = f32::from_bits(unsafe { team.max(T::absmax_bits(running)) });
         if self.scales == 0 {
             Encoder::given(self.rule, absmax, self.given)
         } else {
@@ -140,44 +139,34 @@ impl<T: Float> RowRule<T, Plain> for Preset {
     }
 }
 
-/// Quantizes the group's rows.
+/// Quantizes the team's rows.
 ///
 /// # Safety
-/// `args` describes live memory that keeps to the file's contract; all threads of the group call it together.
+/// `args` describes live memory that keeps to the file's contract; all threads of the block call it together.
 #[inline(always)]
-unsafe fn quantize_preset<T: Float, G: Group, const HELD: usize>(args: &QuantizePresetArgs, group: G) {
+unsafe fn quantize_preset<T: Float, const HELD: usize>(args: &QuantizePresetArgs, team: Team) {
     let rule = Preset { rule: args.rule, scales: args.scales, absmax: args.absmax, given: args.given };
     // SAFETY: the caller's.
-    unsafe { quantize_rows::<T, _, _, G, HELD>((&args.x, &args.q), Plain, rule, group) }
+    unsafe { quantize_rows::<T, _, _, HELD>((&args.x, &args.q), Plain, rule, team) }
 }
 
-/// The entries for one type of element. Counts of collectives are those in the PTX of the entry.
-macro_rules! entries {
-    ($element:ty, $block:ident, $warp:ident) => {
-        /// x → codes by a rule, a block a row: for long rows.
+/// The entry for one type of element, `blocks` to a multiprocessor: as many as leave registers for the windows that
+/// a thread holds. Counts of collectives are those in the PTX of the entry.
+macro_rules! entry {
+    ($element:ty, blocks = $blocks:literal, $name:ident) => {
+        /// x → codes by a rule.
         ///
         /// # Safety
         /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 2), collectives(bar_sync = 1, shfl_sync = 8))]
-        pub unsafe fn $block(args: QuantizePresetArgs) {
-            const HELD: usize = held_by_block::<$element>();
+        #[kernel(launch_bounds(THREADS, $blocks), collectives(bar_sync = 1, shfl_sync = 8))]
+        pub unsafe fn $name(args: QuantizePresetArgs) {
+            const HELD: usize = held::<$element>();
             // SAFETY: the caller's; the shared array is this block's alone.
-            unsafe { quantize_preset::<$element, Block, HELD>(&args, Block::new(quantize_block_maxima())) }
-        }
-
-        /// x → codes by a rule, a warp a row: for short rows.
-        ///
-        /// # Safety
-        /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
-        #[kernel(launch_bounds(THREADS, 2), collectives(shfl_sync = 5))]
-        pub unsafe fn $warp(args: QuantizePresetArgs) {
-            const HELD: usize = held_by_warp::<$element>();
-            // SAFETY: the caller's.
-            unsafe { quantize_preset::<$element, Warp, HELD>(&args, Warp) }
+            unsafe { quantize_preset::<$element, HELD>(&args, Team::new(quantize_block_maxima())) }
         }
     };
 }
 
-entries!(f32, quantize_preset_block_f32, quantize_preset_warp_f32);
-entries!(F16, quantize_preset_block_f16, quantize_preset_warp_f16);
-entries!(Bf16, quantize_preset_block_bf16, quantize_preset_warp_bf16);
+entry!(f32, blocks = 2, quantize_preset_f32);
+entry!(F16, blocks = 2, quantize_preset_f16);
+entry!(Bf16, blocks = 2, quantize_preset_bf16);

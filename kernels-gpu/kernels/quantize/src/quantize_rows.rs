@@ -1,28 +1,17 @@
 //! The walk of the quantizers that look at a row before they make its codes, x read once.
 
 use contract::args::{Codes, DevicePtr, Matrix};
-use contract::grid::{CACHED_COLS, THREADS, WARP_COLS};
-use cuda_std::math::opaque_b64;
+use contract::grid::HELD_COLS;
+use cuda_std::math::{opaque_b32, opaque_b64};
 use cuda_std::memory::st_global_b32;
-use cuda_std::warp::WARP_SIZE;
-use rows::{Float, Group, Row, WINDOW_BYTES, Window, numeric};
+use rows::{Float, Row, Team, WINDOW_BYTES, Window, numeric};
 
 use crate::code::{CodeRow, Divisor};
 use crate::transform::{Columns, Transform};
 
-/// 16-byte windows of a row of `cols` elements that each of `threads` threads holds.
-const fn windows_per_thread(cols: u64, threads: u32, element_bytes: u64) -> usize {
-    (cols * element_bytes).div_ceil(threads as u64 * WINDOW_BYTES as u64) as usize
-}
-
-/// Windows that a thread holds where a block has a row.
-pub(crate) const fn held_by_block<T>() -> usize {
-    windows_per_thread(CACHED_COLS, THREADS, size_of::<T>() as u64)
-}
-
-/// Windows that a thread holds where a warp has a row.
-pub(crate) const fn held_by_warp<T>() -> usize {
-    windows_per_thread(WARP_COLS, WARP_SIZE, size_of::<T>() as u64)
+/// Windows that a thread holds.
+pub(crate) const fn held<T>() -> usize {
+    HELD_COLS as usize * size_of::<T>() / WINDOW_BYTES as usize
 }
 
 /// What becomes of a row once its numbers are known: chosen when a kernel is compiled.
@@ -36,8 +25,8 @@ pub(crate) trait RowRule<T: Float, X: Transform<T>>: Copy {
     /// What follows from the whole row, in every thread alike.
     ///
     /// # Safety
-    /// All threads of the group call it together.
-    unsafe fn conclude<G: Group>(self, running: [u32; 2], group: &mut G) -> Self::Encoder;
+    /// All threads of the block call it together.
+    unsafe fn conclude(self, running: [u32; 2], team: &mut Team) -> Self::Encoder;
 
     /// Stores what the row has besides codes.
     ///
@@ -65,9 +54,9 @@ impl<T: Float, X: Transform<T>> RowRule<T, X> for Symmetric {
     }
 
     #[inline(always)]
-    unsafe fn conclude<G: Group>(self, running: [u32; 2], group: &mut G) -> Divisor {
+    unsafe fn conclude(self, running: [u32; 2], team: &mut Team) -> Divisor {
         // SAFETY: the caller's.
-        let absmax = f32::from_bits(unsafe { group.max(X::absmax_bits(running)) });
+        let absmax = f32::from_bits(unsafe { team.max(X::absmax_bits(running)) });
         Divisor::new(numeric::scale(absmax))
     }
 
@@ -83,84 +72,120 @@ impl<T: Float, X: Transform<T>> RowRule<T, X> for Symmetric {
     }
 }
 
-/// Quantizes the group's rows of `x`, each transformed, to `q`. A row's first `HELD * G::SIZE` windows stay in
-/// registers between the look at the row and the codes, so that x is read once; a longer row is read on and then
-/// read again.
+/// Quantizes the team's rows of `x`, each transformed, to `q`. A row's first `HELD` windows a thread stay in registers
+/// between the look at the row and the codes, so that x is read once; a longer row is read on and then read again, the
+/// second time out of the L2 cache if it is as new there as it should be.
 ///
 /// # Safety
 /// `x` and `q` describe live memory that keeps to the module's contract, the transform's is live for every column,
-/// the rule's for every row; all threads of the group call it together.
+/// the rule's for every row; all threads of the block call it together.
 #[inline(always)]
-pub(crate) unsafe fn quantize_rows<T: Float, X: Transform<T>, R: RowRule<T, X>, G: Group, const HELD: usize>(
+pub(crate) unsafe fn quantize_rows<T: Float, X: Transform<T>, R: RowRule<T, X>, const HELD: usize>(
     (x, q): (&Matrix, &Codes),
     transform: X,
     rule: R,
-    mut group: G,
+    mut team: Team,
 ) {
-    let rank = G::rank() as u64;
-    let mut next_row_idx = G::index();
-    // Warp-uniform, for a block block-uniform: the collectives below are reached together.
-    while next_row_idx < x.rows {
-        // Saves 18 registers: most launches give each group one row.
-        let row_idx = opaque_b64(next_row_idx);
-        let row = Row::<T>::new(x, row_idx);
-        let share = row.share(rank, G::SIZE as u64);
-        let edge = row.edge(rank);
-        let whole = |step| Columns { first: share.col(step), len: Row::<T>::WINDOW };
+    let (rank, threads) = (team.rank(), team.threads());
+    let mut first_row_idx = team.first();
+    // Block-uniform: the collectives below are reached together, also by a team whose row does not exist.
+    while first_row_idx < x.rows {
+        // Opaque, so that no address is kept for a next row: most launches give each team one.
+        let row_idx = opaque_b64(first_row_idx) + team.place() as u64;
+        let exists = row_idx < x.rows;
+        let x = Matrix { cols: if exists { x.cols } else { 0 }, ..*x };
+        let whole = |first| Columns { first, len: Row::<T>::WINDOW };
 
         // Load. All loads first, so that they are in flight together. What is not there stays 0.
+        let row = Row::<T>::new(&x, row_idx);
+        let share = row.share(rank as u64, threads);
         let mut windows = [[0; 4]; HELD];
-        for (step, window) in windows.iter_mut().enumerate() {
-            if share.has(step as u64) {
+        let mut next = share;
+        for (step, window) in (0..).zip(&mut windows) {
+            if share.has(step) {
                 // SAFETY: the row is live and has the window.
-                *window = unsafe { share.load(step as u64) };
+                *window = unsafe { next.load() };
             }
+            next = next.next();
         }
-        // SAFETY: the row's own edge.
-        let window = unsafe { row.load_edge(edge) };
-
-        // Compute: look at the row, and what follows from it in every thread alike.
-        // SAFETY: the edge's own columns.
-        let held_edge = unsafe { transform.hold(window, edge.into()) };
-        let mut running = R::look([0; 2], held_edge);
-        let mut held = [X::NOTHING; HELD];
-        for (step, held) in held.iter_mut().enumerate() {
-            let columns = whole(step as u64);
-            let len = if share.has(step as u64) { columns.len } else { 0 };
-            // SAFETY: the window's own columns, if there is one.
-            *held = unsafe { transform.hold(windows[step], Columns { len, ..columns }) };
-            running = R::look(running, *held);
-        }
-        let mut step = HELD as u64;
-        while share.reaches(step) {
-            // SAFETY: the row is live and has the window: only a first one can be missing.
-            running = R::look(running, unsafe { transform.hold(share.load(step), whole(step)) });
-            step += 1;
-        }
-        // SAFETY: all threads of the group are here.
-        let encoder = unsafe { rule.conclude(running, &mut group) };
-
-        // Store.
-        let codes = CodeRow::new(q, row_idx);
-        // SAFETY: every code is stored by the thread that holds its number, the padding and the rest by one each.
-        unsafe {
-            if rank == 0 {
-                rule.store(row_idx, encoder);
-            }
-            for (step, &held) in held.iter().enumerate() {
-                if share.has(step as u64) {
-                    codes.store_window(&row, share.col(step as u64), R::codes(encoder, held));
+        let mut end_bits = [0; 2];
+        // Most rows are whole windows.
+        if row.has_ends() {
+            for end in 0..2 {
+                if let Some(col) = row.end(end, rank) {
+                    // SAFETY: the row is live and has the column.
+                    end_bits[end as usize] = unsafe { row.load(col) };
                 }
             }
-            codes.store_edge::<T>(edge, R::codes(encoder, held_edge));
-            let mut step = HELD as u64;
-            while share.reaches(step) {
-                let held = transform.hold(share.load(step), whole(step));
-                codes.store_window(&row, share.col(step), R::codes(encoder, held));
+        }
+
+        // Compute: look at the row, and what follows from it in every thread alike.
+        let mut running = [0; 2];
+        let mut held = [X::NOTHING; HELD];
+        next = share;
+        for (step, held) in (0..).zip(&mut held) {
+            let len = if share.has(step) { Row::<T>::WINDOW } else { 0 };
+            // SAFETY: the window's own columns, if there is one.
+            *held = unsafe { transform.hold(windows[step as usize], Columns { first: next.col(), len }) };
+            running = R::look(running, *held);
+            next = next.next();
+        }
+        let mut step = HELD as u32;
+        while share.has(step) {
+            // SAFETY: the row is live and has the window.
+            running = R::look(running, unsafe { transform.hold(next.load(), whole(next.col())) });
+            next = next.next();
+            step += 1;
+        }
+        if row.has_ends() {
+            for end in 0..2 {
+                if let Some(first) = row.end(end, rank) {
+                    let window = [end_bits[end as usize], 0, 0, 0];
+                    // SAFETY: the element's own column.
+                    running = R::look(running, unsafe { transform.hold(window, Columns { first, len: 1 }) });
+                }
+            }
+        }
+        // SAFETY: all threads of the block are here.
+        let encoder = unsafe { rule.conclude(running, &mut team) };
+
+        // Store. Places are made anew, so that no register keeps one meanwhile.
+        let (row_idx, rank) = (opaque_b64(row_idx), opaque_b32(rank));
+        let row = Row::<T>::new(&x, row_idx);
+        let share = row.share(rank as u64, threads);
+        let codes = CodeRow::new(q, row_idx);
+        next = share;
+        // SAFETY: every code is stored by the thread that holds its number, the padding and the rest by one each, and
+        // a row that does not exist has neither windows nor ends.
+        unsafe {
+            for (step, &held) in (0..).zip(&held) {
+                if share.has(step) {
+                    codes.store_window(&row, next.col(), R::codes(encoder, held));
+                }
+                next = next.next();
+            }
+            step = HELD as u32;
+            while share.has(step) {
+                let held = transform.hold(next.load(), whole(next.col()));
+                codes.store_window(&row, next.col(), R::codes(encoder, held));
+                next = next.next();
                 step += 1;
             }
-            codes.store_padding(G::rank(), G::SIZE);
+            if row.has_ends() {
+                for end in 0..2 {
+                    if let Some(first) = row.end(end, rank) {
+                        let held = transform.hold([end_bits[end as usize], 0, 0, 0], Columns { first, len: 1 });
+                        codes.store_one(first, R::codes(encoder, held));
+                    }
+                }
+            }
+            if exists {
+                if rank == 0 {
+                    rule.store(row_idx, encoder);
+                }
+                codes.store_padding(rank, threads);
+            }
         }
-        next_row_idx += G::count();
+        first_row_idx += team.count();
     }
 }

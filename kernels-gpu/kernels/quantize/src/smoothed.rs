@@ -60,7 +60,9 @@ impl Smoothed {
         let factors = unsafe { self.factors::<T>(columns) };
         let mut smooth = [0.0; MOST];
         for i in 0..Row::<T>::WINDOW {
-            smooth[i as usize] = div_rn_f32(T::widen(window, i), factors[i as usize]);
+            if i < columns.len {
+                smooth[i as usize] = div_rn_f32(T::widen(window, i), factors[i as usize]);
+            }
         }
         smooth
     }

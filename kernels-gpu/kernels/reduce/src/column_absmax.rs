@@ -107,10 +107,10 @@ unsafe fn column_absmax<T: Float>(args: &ColumnAbsmaxArgs) {
         // Which columns these are is the same in all the warp's rows.
         let share = Row::<T>::new(x, first).share(window_idx, 1);
         // SAFETY: the rows are live and have the window, as the first one has.
-        let load = |row: Row<T>| unsafe { row.share(window_idx, 1).load(0) };
+        let load = |row: Row<T>| unsafe { row.share(window_idx, 1).load() };
         let maxima = rows.maxima::<T>(x, share.has(0), load);
         // SAFETY: the window's own columns.
-        unsafe { maxima.store::<T>(args.absmax, share.col(0), if share.has(0) { Row::<T>::WINDOW } else { 0 }) };
+        unsafe { maxima.store::<T>(args.absmax, share.col(), if share.has(0) { Row::<T>::WINDOW } else { 0 }) };
         if group == 0 {
             // The edges of the rows are the first group's, one lane each. After the windows, not with them: both at
             // once take more registers than there are.

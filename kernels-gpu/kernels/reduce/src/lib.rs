@@ -5,6 +5,7 @@
 //! - T is f32, f16 or bf16. x `[rows, cols]` has any row stride and is aligned to one element; its rows are read with
 //!   16-byte loads whatever their alignment, and nothing outside them is touched.
 //! - Blocks have `contract::grid::THREADS` threads. Any grid is right: blocks walk on in steps of the grid.
+//! - A team is the threads of a block with one `%tid.y`, `%ntid.x` of them: a power of two (`contract::grid::team`).
 #![cfg_attr(target_arch = "nvptx64", no_std, feature(abi_ptx, asm_experimental_arch))]
 
 pub mod column_absmax;

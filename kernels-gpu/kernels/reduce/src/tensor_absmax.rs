@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `tensor_absmax_T` | `TensorAbsmaxArgs` | 256 threads | 64 static | 1 barrier, 8 shuffles |
 //!
-//! partials f32 `[grid]`, every one written. Who may diverge: every thread, but for the
+//! partials f32 `[grid]`, every one written; at most 2²² blocks. Who may diverge: every thread, but for the
 //! maximum, which all threads of a block reach together.
 
 use contract::args::{Matrix, TensorAbsmaxArgs};
@@ -27,10 +27,10 @@ unsafe fn tensor_absmax<T: Float>(args: &TensorAbsmaxArgs, mut block: Block) {
     let dense = args.x.row_stride == args.x.cols || args.x.rows <= 1;
     let (x, sharer, first_row, row_step) = if dense {
         let cols = args.x.rows * args.x.cols;
-        let grid = Sharer { rank: index(), threads: grid_dim_x() as u64 * Block::SIZE as u64 };
+        let grid = Sharer { rank: index(), threads: grid_dim_x() * Block::SIZE };
         (Matrix { ptr: args.x.ptr, rows: 1, cols, row_stride: cols }, grid, 0, 1)
     } else {
-        let own = Sharer { rank: Block::rank() as u64, threads: Block::SIZE as u64 };
+        let own = Sharer { rank: Block::rank() as u64, threads: Block::SIZE };
         (args.x, own, Block::index(), Block::count())
     };
     let mut absmax = [0; 2];
