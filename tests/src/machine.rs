@@ -4,10 +4,12 @@
 //! second way from arguments to results that shares no code with `outerscale`'s launches.
 
 use contract::args;
-use outerscale::Element;
+use outerscale::{
+    Element,
+    ops::{Problem, Variant},
+};
+use ptx_sim::{Instance, Launch, Memory, Module, Schedule, Swizzle, TensorElement, TensorMap};
 use std::ops::Range;
-
-use ptx_sim::{Instance, Launch, Memory, Module, Schedule};
 
 /// An argument struct of the contract.
 pub trait Argument: Copy {}
@@ -30,6 +32,7 @@ impl Argument for contract::preset::QuantizePresetArgs {}
 impl Argument for args::PackRowsArgs {}
 impl Argument for args::PackWeightsArgs {}
 impl Argument for args::GemmArgs {}
+impl Argument for args::GemmSm90Args {}
 impl Argument for args::GemmAsymArgs {}
 
 /// What of a launch may be chosen freely without changing its result.
@@ -89,6 +92,28 @@ impl Machine {
         self.upload(values, values.len(), values.len(), 0)
     }
 
+    /// The tensor map of a row-major matrix of elements of `bytes` bytes at `ptr`, with rows `row_bytes` apart, in boxes of
+    /// `box_rows` rows of 128 bytes with the 128-byte swizzle.
+    pub fn tensor_map(
+        &self,
+        (ptr, bytes): (u64, u64),
+        [rows, cols]: [u64; 2],
+        row_bytes: u64,
+        box_rows: u32,
+    ) -> args::TensorMap {
+        let element = match bytes {
+            1 => TensorElement::U8,
+            2 => TensorElement::U16,
+            _ => TensorElement::U32,
+        };
+        let map = TensorMap::packed(element, ptr, &[cols, rows], &[(128 / bytes) as u32, box_rows]);
+        let mut map = map.unwrap_or_else(|e| panic!("{e}")).with_swizzle(Swizzle::B128);
+        map.strides[0] = row_bytes;
+        let encoded = map.encode().unwrap_or_else(|e| panic!("{e}"));
+        let word = |i: usize| u64::from_le_bytes(encoded[8 * i..][..8].try_into().expect("eight bytes"));
+        args::TensorMap(std::array::from_fn(word))
+    }
+
     /// `bytes` bytes from `ptr`.
     pub fn download(&self, ptr: u64, bytes: usize) -> Vec<u8> {
         let mut out = vec![0; bytes];
@@ -105,8 +130,8 @@ impl Machine {
     pub fn launch<A: Argument>(
         &self,
         entry: &str,
-        variant: &outerscale::ops::Variant,
-        problem: &outerscale::ops::Problem,
+        variant: &Variant,
+        problem: &Problem,
         args: &A,
     ) -> Result<(), String> {
         let grid = self.how.blocks.unwrap_or_else(|| (variant.grid)(problem));
@@ -120,8 +145,8 @@ impl Machine {
     pub fn launch_some<A: Argument>(
         &self,
         entry: &str,
-        variant: &outerscale::ops::Variant,
-        problem: &outerscale::ops::Problem,
+        variant: &Variant,
+        problem: &Problem,
         args: &A,
         blocks: &[Range<u64>],
     ) -> Result<(), String> {
@@ -129,9 +154,13 @@ impl Machine {
         // SAFETY: the contract's arguments are repr(C), without padding; `args` lives through the launch.
         let params = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(args).cast::<u8>(), size_of::<A>()) };
         let grid = self.how.blocks.unwrap_or_else(|| (variant.grid)(problem));
+        // As many multiprocessors as blocks: what a persistent variant takes its clusters by.
+        let multiprocessors = self.how.blocks.map_or(problem.multiprocessors, u64::from);
+        let cluster = (variant.cluster)(&Problem { multiprocessors, ..*problem });
         let shape = [variant.block / variant.block_rows, variant.block_rows, 1];
         let mut launch = Launch::new(&kernel, [grid, 1, 1], shape, params)
             .with_blocks(blocks)
+            .with_cluster([cluster, 1, 1])
             .with_dynamic_shared(variant.shared_bytes)
             .with_schedule(self.how.schedule);
         launch.instruction_limit = INSTRUCTIONS;

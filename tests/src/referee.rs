@@ -1,5 +1,6 @@
 //! Judges one kernel of any PTX text by the oracle, in the simulator, on a few hard cases.
 
+mod hopper;
 mod outliers;
 mod presets;
 mod smoothing;
@@ -16,6 +17,8 @@ use outerscale::{
     ops::{Problem, Variant},
     registry,
 };
+
+pub use hopper::HOPPER_PRODUCTS;
 
 /// For variants whose blocks do not meet.
 const NO_WORKSPACE: args::Workspace = args::Workspace { ptr: 0, bytes: 0 };
@@ -275,8 +278,12 @@ impl Trial<'_> {
         &self,
         dequant: fn(&[i32], usize, usize, &oracle::Dequant<'_>) -> Vec<T>,
     ) -> Result<(), String> {
-        for (m, n, k) in PRODUCTS {
-            for (codes, bias_type) in Codes::ALL.into_iter().zip([Dtype::F32, Dtype::F16, Dtype::Bf16].iter().cycle()) {
+        let hopper = self.is_hopper();
+        let (shapes, kinds) = if hopper { (&HOPPER_PRODUCTS[..], 1) } else { (&PRODUCTS[..], Codes::ALL.len()) };
+        for &(m, n, k) in shapes {
+            for (codes, bias_type) in
+                Codes::ALL.into_iter().take(kinds).zip([Dtype::F32, Dtype::F16, Dtype::Bf16].iter().cycle())
+            {
                 let (x, w) = (codes.matrix(m, k, 1), codes.matrix(n, k, 2));
                 let mut bias = data::scales(n, 3);
                 // NaNs that are not the one that results have, and an infinity.
@@ -329,6 +336,8 @@ impl Trial<'_> {
             let (zero_points, w_sums) = (self.machine.vector(&zero_points), self.machine.vector(&w_sums));
             let args = args::GemmAsymArgs { product: args, zero_points, w_sums };
             self.machine.launch(self.entry, self.variant, &problem, &args)?;
+        } else if self.is_hopper() {
+            self.machine.launch(self.entry, self.variant, &problem, &self.with_maps(args, T::DTYPE.bytes()))?;
         } else {
             self.machine.launch(self.entry, self.variant, &problem, &args)?;
         }

@@ -3,7 +3,7 @@
 //! The counts are the whole process's, so that this is one test in a process of its own.
 
 use contract::stream::{STREAM8, STREAM16};
-use contract::{decode_tile, gemm_tile::TILES, grid, limits::padded_row_bytes};
+use contract::{decode_tile, gemm_tile::TILES, grid, hopper_tile, limits::padded_row_bytes};
 use half::{bf16, f16};
 use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, Workspace, ops, ops::Choice};
 use outerscale_tests::data::{Kind, Value};
@@ -78,6 +78,46 @@ fn tiles_are_read_once(gpu: &Gpu) {
     }
 }
 
+/// Aligned shapes on Hopper: each block's operands once a tile, those that a pair of blocks shares once for both; whole boxes of y,
+/// without a bank conflict.
+fn hopper_tiles_are_read_once(gpu: &Gpu) {
+    let (m, n, k) = (256u64, 512, 1024);
+    let x: Vec<f32> = Kind::ALL[0].matrix(m as usize, k as usize, 2);
+    let x = Activations::upload(gpu, &x, Layout::contiguous(m, k)).unwrap();
+    let (x, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
+    let w: Vec<f32> = Kind::ALL[0].matrix(n as usize, k as usize, 3);
+    let w = Weights::upload(gpu, &w, Layout::contiguous(n, k)).unwrap();
+    let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
+    for tile in hopper_tile::TILES {
+        for (choice, in_pair) in
+            [(Choice::Named(tile.name), false), (Choice::Limited { variant: tile.name, blocks: 2 }, true)]
+        {
+            let (rows, cols) = tile.cluster_tile(in_pair);
+            let (down, across) = tile.cluster_tiles(m, n, in_pair);
+            let operands = down * across * (rows + cols) * k;
+            let product = ops::Product { x: &x, w: &w, bias: None };
+            let mut sums = Output::<i32>::new(gpu, Layout::contiguous(m, n)).unwrap();
+            let counts = counted(|| drop(ops::gemm(gpu, product, &mut sums, &mut Workspace::none(), choice).unwrap()));
+            let [(entry, counts)] = &counts[..] else { panic!("one kernel multiplies, got {counts:?}") };
+            let what = format!("{entry}, in pairs: {in_pair}");
+            assert_eq!(counts.global_bytes_read, operands, "{what}: operands, once a tile");
+            assert_eq!(counts.global_bytes_written, m * n * 4, "{what}: y, once");
+            assert_eq!(counts.macs, m * n * k, "{what}: no product is formed twice");
+            assert_eq!(counts.shared.total().excessive(), 0, "{what}: wavefronts of 32-bit boxes");
+            assert_eq!(counts.shared.total().moved, m * n * 4 / 128, "{what}: y through shared memory, once");
+            let mut y = Output::<bf16>::new(gpu, Layout::contiguous(m, n)).unwrap();
+            let counts = counted(|| drop(ops::gemm(gpu, product, &mut y, &mut Workspace::none(), choice).unwrap()));
+            let [(entry, counts)] = &counts[..] else { panic!("one kernel multiplies, got {counts:?}") };
+            let what = format!("{entry}, in pairs: {in_pair}");
+            // Besides the operands, the scales of each tile's rows and columns.
+            assert!(counts.global_bytes_read * 100 <= operands * 102, "{what}: {} bytes", counts.global_bytes_read);
+            assert_eq!(counts.global_bytes_written, m * n * 2, "{what}: y, once");
+            assert_eq!(counts.global.total().excessive(), 0, "{what}: sectors");
+            assert_eq!(counts.shared.total().excessive(), 0, "{what}: wavefronts of 16-bit boxes");
+        }
+    }
+}
+
 /// A variant for few tokens: its tokens, rows of w in a tile, tokens that its matrix instructions compute.
 struct FewTokens {
     variant: &'static str,
@@ -130,5 +170,6 @@ fn memory_is_touched_once() {
     tokens_are_read_once::<f16>(&gpu);
     tokens_are_read_once::<bf16>(&gpu);
     tiles_are_read_once(&gpu);
+    hopper_tiles_are_read_once(&gpu);
     weights_are_streamed_once(&gpu);
 }

@@ -297,6 +297,6 @@ mod tests {
         assert_eq!(d & 0x3fff, 0x3_4400 >> 4, "address");
         assert_eq!(d >> 32 & 0x3fff, 1024 >> 4, "stride");
         assert_eq!((d >> 49 & 7, d >> 62), (0, 1), "base offset, swizzle");
-        assert!(MAX_SHARED_BYTES / 16 < 1 << 14);
+        const { assert!(MAX_SHARED_BYTES / 16 < 1 << 14) };
     }
 }

@@ -5,6 +5,7 @@
 
 mod decode;
 mod edit;
+mod hopper;
 mod outliers;
 mod presets;
 mod quantizers;
@@ -64,7 +65,10 @@ fn each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
 
 #[test]
 fn shipped_kernels_pass_in_every_way() {
-    let entries: Vec<&str> = Module::ALL.into_iter().flat_map(|module| ARCHS[0].entries(module)).collect();
+    let entries = Module::ALL.into_iter().flat_map(|module| ARCHS[0].entries(module));
+    let is_hopper = |entry: &&str| contract::hopper_tile::TILES.iter().any(|tile| entry.contains(tile.name));
+    let hopper = ARCHS.iter().flat_map(|arch| arch.entries(Module::GemmSm90)).filter(is_hopper);
+    let entries: Vec<&str> = entries.chain(hopper).collect();
     let wrong = Mutex::new(Vec::new());
     each(entries, |entry| {
         if let Err(why) = judge_all(&source(entry), entry) {
@@ -85,6 +89,7 @@ fn every_mutant_is_caught() {
         outliers::MUTATIONS,
         presets::MUTATIONS,
         decode::MUTATIONS,
+        hopper::MUTATIONS,
     ];
     for mutation in tables.into_iter().flatten() {
         for entry in mutation.entries {

@@ -1,0 +1,116 @@
+//! The product's kernels for Hopper, held to what makes them fast and to what makes them right whatever the timing.
+
+use contract::hopper_tile::TILES;
+use cuda_builder::{
+    NvvmArch,
+    ptxas::{Ptxas, sass},
+};
+use outerscale::{
+    Dtype,
+    ops::{Problem, Variant},
+    ptx::{ARCHS, Module},
+    registry,
+};
+use outerscale_tests::{
+    harness::skipped,
+    machine::{How, Machine},
+    referee::{HOPPER_PRODUCTS, judge},
+};
+use ptx_sim::Schedule;
+
+fn text() -> &'static str {
+    let arch = ARCHS.iter().find(|arch| arch.own(Module::GemmSm90).is_some()).expect("a Hopper module is embedded");
+    arch.own(Module::GemmSm90).expect("just found")
+}
+
+fn variants() -> impl Iterator<Item = &'static Variant> {
+    let all = registry::op("gemm").expect("the op").table.variants.iter();
+    all.filter(|variant| TILES.iter().any(|tile| tile.name == variant.name))
+}
+
+/// What the loop over k_blocks may hold besides uniform arithmetic: products, waits and arrivals, the branch. Loads, stores, fences
+/// of memory and moves into uniform registers (R2UR) are what a lost assumption of ptxas brings in.
+const BESIDES: [&str; 4] = ["IGMMA", "WARPGROUP", "SYNCS", "BRA"];
+
+/// Arithmetic of vector registers, for the addresses and parities that waits and arrivals take, and for the loop's end.
+const VECTOR: [&str; 8] = ["IMAD", "SHF", "VIADD", "ISETP", "MOV", "LOP3", "LEA", "SEL"];
+
+/// How much of it there may be.
+const MOST_VECTOR: u32 = 12;
+
+/// Instructions of the loop for four products, at most.
+const MOST: u32 = 60;
+
+#[test]
+fn the_main_loop_is_products_and_uniform_arithmetic() {
+    let ptxas = match Ptxas::find() {
+        Ok(ptxas) => ptxas,
+        Err(why) => return skipped("Hopper's main loop", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
+    };
+    if ptxas.nvdisasm.is_none() {
+        return skipped("Hopper's main loop", "there is no nvdisasm beside ptxas", "OUTERSCALE_REQUIRE_PTXAS");
+    }
+    let code = ptxas.sass(text(), NvvmArch::Compute90a).unwrap_or_else(|e| panic!("{e}"));
+    let mut problems = Vec::new();
+    for variant in variants() {
+        let tile = TILES.iter().find(|tile| tile.name == variant.name).expect("a variant is a tile's");
+        for entry in variant.entries() {
+            let Some(found) = code.get(&entry).and_then(|code| sass::innermost(code, "IGMMA")) else {
+                problems.push(format!("{entry}: no loop with products"));
+                continue;
+            };
+            println!("{entry}: {} instructions, {} products", found.len(), found.count("IGMMA"));
+            if found.count("IGMMA") != 4 * tile.frags_m() {
+                problems.push(format!("{entry}: {} products a k_block", found.count("IGMMA")));
+            }
+            if found.len() > MOST * tile.frags_m() {
+                problems.push(format!("{entry}: {} instructions a k_block", found.len()));
+            }
+            let vector: u32 = VECTOR.iter().map(|name| found.count(name)).sum();
+            if vector > MOST_VECTOR {
+                problems.push(format!("{entry}: {vector} instructions of vector arithmetic a k_block"));
+            }
+            let allowed = |name: &str| BESIDES.contains(&name) || VECTOR.contains(&name) || name.starts_with('U');
+            problems.extend(
+                found
+                    .instructions
+                    .keys()
+                    .filter(|name| !allowed(name))
+                    .map(|name| format!("{entry}: {name} in the loop")),
+            );
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Pairs of blocks refill each other's slots: with one tile a cluster a slot that is released too early shows nothing.
+#[test]
+fn no_schedule_finds_anything_with_several_tiles_a_cluster() {
+    for variant in variants() {
+        let several = HOPPER_PRODUCTS.iter().any(|&(m, n, k)| {
+            let problem = Problem {
+                m: m as u64,
+                n: n as u64,
+                k: k as u64,
+                multiprocessors: 2,
+                shared_limit: variant.shared_bytes,
+                thread_limit: 1024,
+                workspace_bytes: 0,
+                arch: ARCHS.last().expect("there is an architecture"),
+                version: (9, 0),
+            };
+            let tile = TILES.iter().find(|tile| tile.name == variant.name).expect("a variant is a tile's");
+            let (down, across) = tile.cluster_tiles(problem.m, problem.n, true);
+            (variant.cluster)(&problem) == 2 && (variant.grid)(&problem) == 2 && down * across >= 2
+        });
+        assert!(several, "{}: no product of the referee gives a pair two tiles", variant.name);
+        for dtype in [Dtype::Bf16, Dtype::I32] {
+            let entry = variant.entry(dtype);
+            let mut machine = Machine::load(text(), &entry).unwrap_or_else(|e| panic!("{e}"));
+            for schedule in Schedule::list(5) {
+                machine.how = How { schedule, blocks: Some(2) };
+                judge(&machine, &entry).unwrap_or_else(|e| panic!("{entry}, {schedule:?}: {e}"));
+            }
+        }
+    }
+}
