@@ -135,7 +135,8 @@ impl Machine {
         args: &A,
     ) -> Result<(), String> {
         let grid = self.how.blocks.unwrap_or_else(|| (variant.grid)(problem));
-        self.launch_some(entry, variant, problem, args, &[0..grid.into()])
+        let all = 0..grid.into();
+        self.launch_some(entry, variant, problem, args, std::slice::from_ref(&all))
     }
 
     /// Launches these blocks of `variant`'s kernel `entry` for `problem`; the others do not run.

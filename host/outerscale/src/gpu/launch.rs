@@ -160,9 +160,6 @@ impl Launch {
         gpu.note_launch(&self.entry);
         gpu.note_recorded(std::slice::from_ref(&self.entry), &self.keep);
         let mut parameters = [self.args.as_ptr().cast_mut().cast::<c_void>()];
-        // SAFETY: `Gpu::launch` made the arguments under its caller's promise; the operands are kept alive by
-        // this value and, being freed by a call that waits for the device, beyond it. The driver copies the
-        // one parameter before it returns.
         let cluster = sys::LaunchAttribute {
             id: sys::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
             padding: 0,
@@ -177,6 +174,8 @@ impl Launch {
             // GPUs before sm_90 know no clusters, not even of one block.
             attribute_count: u32::from(self.cluster > 1),
         };
+        // SAFETY: `Gpu::launch` made the arguments under its caller's promise; the operands are kept alive by this value and,
+        // being freed by a call that waits for the device, beyond it. The driver copies the one parameter before it returns.
         let status =
             unsafe { sys::cuLaunchKernelEx(&config, function.0, parameters.as_mut_ptr(), std::ptr::null_mut()) };
         sys::check(status).map_err(|e| gpu.cuda_error("cuLaunchKernelEx", format!(" for kernel {}", self.entry), e))
