@@ -7,6 +7,7 @@ pub mod data;
 pub mod freivalds;
 pub mod harness;
 pub mod machine;
+pub mod ptx_text;
 pub mod random;
 pub mod referee;
 pub mod simulation;

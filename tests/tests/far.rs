@@ -138,7 +138,8 @@ fn the_last_of_many_rows_is_packed() {
 /// The number of a product's last tile, and the outputs in it.
 fn last_tile(tile: &GemmTile, m: u64, n: u64) -> (u64, Range<u64>, Range<u64>) {
     let (tiles_m, tiles_n) = (m.div_ceil(tile.block_m.into()), n.div_ceil(tile.block_n.into()));
-    let is_last = |number: &u64| GemmTile::position(*number, tiles_m, tiles_n) == (tiles_m - 1, tiles_n - 1);
+    let (rows, cols) = (u32::try_from(tiles_m).unwrap(), u32::try_from(tiles_n).unwrap());
+    let is_last = |number: &u64| GemmTile::position(*number as u32, rows, cols) == (rows - 1, cols - 1);
     let number = (0..tile.tiles(m, n)).rev().find(is_last).unwrap();
     (number, (tiles_m - 1) * tile.block_m as u64..m, (tiles_n - 1) * tile.block_n as u64..n)
 }

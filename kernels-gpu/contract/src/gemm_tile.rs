@@ -38,6 +38,11 @@ impl GemmTile {
     pub const fn threads(&self) -> u32 {
         32 * self.warps_m * self.warps_n
     }
+    /// Elements of y a block computes.
+    #[inline(always)]
+    pub const fn outputs(&self) -> u32 {
+        self.block_m * self.block_n
+    }
     /// Rows of y a warp computes.
     #[inline(always)]
     pub const fn warp_m(&self) -> u32 {
@@ -100,12 +105,12 @@ impl GemmTile {
         m.div_ceil(self.block_m as u64) * n.div_ceil(self.block_n as u64)
     }
     /// Tile rows that are walked through together, so that the tiles of w stay in L2 while they are used.
-    pub const GROUP: u64 = 8;
+    pub const GROUP: u32 = 8;
 
     /// (tile row, tile column) of tile number `tile` of `tiles_m` × `tiles_n`: column by column inside groups of
     /// [`Self::GROUP`] tile rows.
     #[inline(always)]
-    pub const fn position(tile: u64, tiles_m: u64, tiles_n: u64) -> (u64, u64) {
+    pub const fn position(tile: u32, tiles_m: u32, tiles_n: u32) -> (u32, u32) {
         // There is no tile where a divisor would be 0; `at_least_one` keeps the panic out of the device code.
         let group = tile / at_least_one(Self::GROUP * tiles_n);
         let first = group * Self::GROUP;
@@ -131,7 +136,7 @@ impl GemmTile {
     }
 }
 
-const fn at_least_one(n: u64) -> u64 {
+const fn at_least_one(n: u32) -> u32 {
     if n == 0 { 1 } else { n }
 }
 
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     fn neighbouring_tiles_share_a_tile_of_w() {
-        let columns = core::array::from_fn::<_, 16, _>(|tile| GemmTile::position(tile as u64, 100, 100));
+        let columns = core::array::from_fn::<_, 16, _>(|tile| GemmTile::position(tile as u32, 100, 100));
         assert!(columns[..8].iter().all(|&(_, col)| col == 0) && columns[8..].iter().all(|&(_, col)| col == 1));
     }
 

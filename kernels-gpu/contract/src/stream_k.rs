@@ -15,61 +15,54 @@ pub const MIN_SHARE: u32 = 4;
 pub struct Deal {
     /// k_blocks of a tile.
     k_blocks: u32,
+    /// Blocks of the grid.
+    blocks: u32,
     /// Tiles that are computed whole, in steps of the grid.
-    whole: u64,
-    /// The k_blocks of all tiles after these, tile after tile, over the sharers.
-    shares: Shares,
-    /// Blocks that have a share; 0: no tile is shared.
+    whole: u32,
+    /// Blocks that share the k_blocks of all tiles after these; 0: there are none.
     sharers: u32,
+    /// Who has which of these k_blocks, counted tile after tile.
+    shares: Shares,
 }
 
 /// Part of a tile, for one block to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The tile.
-    pub tile: u64,
+    pub tile: u32,
     /// Its first k_block of the part.
     pub first: u32,
-    /// k_blocks of the part, at least 1.
+    /// k_blocks of the part, at least 1; as many as the tile has where one block computes all of it.
     pub count: u32,
-    /// Where the blocks that share the tile meet; `None` where one computes all of it.
-    pub meeting: Option<Meeting>,
-}
-
-/// Where blocks meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meeting {
-    /// Place in the workspace (`contract::split`).
+    /// Place in the workspace where the blocks that share the tile meet; 0 where they do not.
     pub place: u32,
-    /// How many meet.
-    pub parties: u32,
 }
 
 impl Deal {
-    /// Every tile whole, in steps of the grid: blocks do not meet.
+    /// Every tile whole, in steps of the grid of `blocks` blocks: blocks do not meet.
     #[inline(always)]
-    pub const fn whole(tiles: u64, k_blocks: u32) -> Self {
-        Self { k_blocks, whole: tiles, shares: Shares::new(0, 1), sharers: 0 }
+    pub const fn whole(tiles: u32, k_blocks: u32, blocks: u32) -> Self {
+        Self { k_blocks, blocks: at_least_one(blocks), whole: tiles, sharers: 0, shares: Shares::new(0, 1) }
     }
 
-    /// `tiles` of `k_blocks` each over `blocks` blocks, at least one, the tiles of the last wave shared.
+    /// `tiles` of `k_blocks` each over `blocks` blocks, the tiles of the last wave shared.
     ///
     /// They are not where they nearly fill it (seven eighths): sharing gains less there than meeting costs.
     #[inline(always)]
-    pub const fn shared(tiles: u64, k_blocks: u32, blocks: u32) -> Self {
-        let blocks = if blocks == 0 { 1 } else { blocks };
-        let rest = (tiles % blocks as u64) as u32;
-        // A grid that fills a GPU once has less than 2¹⁸ blocks, a tile less than 2¹¹ k_blocks: no overflow.
+    pub const fn shared(tiles: u32, k_blocks: u32, blocks: u32) -> Self {
+        let blocks = at_least_one(blocks);
+        let rest = tiles % blocks;
+        // At most 2²⁰ blocks (`grid::MAX_BLOCKS`), less than 2¹¹ k_blocks (`limits::MAX_K`): it fits.
         let units = rest * k_blocks;
         let most = units / MIN_SHARE;
         let sharers = if most < blocks { most } else { blocks };
-        if rest * 8 >= blocks * 7 || sharers <= rest {
-            return Self::whole(tiles, k_blocks);
+        if rest as u64 * 8 >= blocks as u64 * 7 || sharers <= rest {
+            return Self::whole(tiles, k_blocks, blocks);
         }
-        Self { k_blocks, whole: tiles - rest as u64, shares: Shares::new(units, sharers), sharers }
+        Self { k_blocks, blocks, whole: tiles - rest, sharers, shares: Shares::new(units, sharers) }
     }
 
-    /// Blocks that have a share of tiles that are shared, hence places where they meet; 0: no tile is.
+    /// Blocks that share tiles, hence places where they meet; 0: no tile is shared.
     #[inline(always)]
     pub const fn sharers(&self) -> u32 {
         self.sharers
@@ -81,51 +74,40 @@ impl Deal {
         if self.sharers == 0 { 0 } else { split::bytes(self.sharers as u64, outputs as u64) }
     }
 
-    /// The work of block `block` of `blocks`.
+    /// What block `block` does in turn `turn`, from 0; `None` once it has done everything. Whole tiles come first: the
+    /// blocks that meet then do so at about one time.
+    ///
+    /// From the turn alone, so that a block carries one number through the main loop: there the registers are the
+    /// accumulators'.
     #[inline(always)]
-    pub const fn work(&self, block: u32, blocks: u32) -> Work {
-        let (unit, end) =
-            if block < self.sharers { (self.shares.first(block), self.shares.first(block + 1)) } else { (0, 0) };
-        Work { deal: *self, step: blocks, tile: block as u64, unit, end }
-    }
-}
-
-/// What a block has yet to do.
-#[derive(Clone, Copy, Debug)]
-pub struct Work {
-    deal: Deal,
-    step: u32,
-    /// The next whole tile.
-    tile: u64,
-    /// The next k_block of the share, and the end of the share.
-    unit: u32,
-    end: u32,
-}
-
-impl Work {
-    /// The next part of the block's work. Whole tiles come first: the blocks that meet then do so at about one time.
-    #[inline(always)]
-    #[allow(clippy::should_implement_trait, reason = "const, and always inlined")]
-    pub const fn next(&mut self) -> Option<Part> {
-        let Deal { k_blocks, whole, shares, .. } = self.deal;
-        if self.tile < whole {
-            let part = Part { tile: self.tile, first: 0, count: k_blocks, meeting: None };
-            self.tile += self.step as u64;
-            return Some(part);
+    pub const fn part(&self, block: u32, turn: u32) -> Option<Part> {
+        let Deal { k_blocks, blocks, whole, sharers, shares } = *self;
+        // A grid has less than 2³² tiles, and a turn is one step through it.
+        let tile = block as u64 + turn as u64 * blocks as u64;
+        if tile < whole as u64 {
+            return Some(Part { tile: tile as u32, first: 0, count: k_blocks, place: 0 });
         }
-        if self.unit >= self.end {
+        if block >= sharers {
             return None;
         }
-        let number = self.unit / if k_blocks == 0 { 1 } else { k_blocks };
-        let first = self.unit - number * k_blocks;
-        let (left_of_tile, left_of_share) = (k_blocks - first, self.end - self.unit);
-        let count = if left_of_tile < left_of_share { left_of_tile } else { left_of_share };
-        self.unit += count;
-        let place = shares.block_of(number * k_blocks);
-        let parties = shares.block_of(number * k_blocks + k_blocks - 1) - place + 1;
-        let meeting = if parties == 1 { None } else { Some(Meeting { place, parties }) };
-        Some(Part { tile: whole + number as u64, first, count, meeting })
+        // Where tiles are shared, the whole ones are as many for every block.
+        let (begin, end) = (shares.first(block), shares.first(block + 1));
+        let number = begin / at_least_one(k_blocks) + (turn - whole / blocks);
+        let (tile_begin, tile_end) = (number * k_blocks, number * k_blocks + k_blocks);
+        let from = if begin > tile_begin { begin } else { tile_begin };
+        let to = if end < tile_end { end } else { tile_end };
+        if from >= to {
+            return None;
+        }
+        let count = to - from;
+        let place = if count == k_blocks { 0 } else { shares.block_of(tile_begin) };
+        Some(Part { tile: whole + number, first: from - tile_begin, count, place })
     }
+}
+
+/// Keeps the panic of a division by zero out of the device code.
+const fn at_least_one(n: u32) -> u32 {
+    if n == 0 { 1 } else { n }
 }
 
 #[cfg(test)]
@@ -135,7 +117,7 @@ mod tests {
     use std::{vec, vec::Vec};
 
     /// Tiles, k_blocks, blocks.
-    const CASES: [(u64, u32, u32); 12] = [
+    const CASES: [(u32, u32, u32); 12] = [
         (0, 3, 5),
         (1, 1, 4),
         (1, 40, 7),
@@ -152,17 +134,14 @@ mod tests {
 
     /// The parts of all blocks.
     fn parts(deal: Deal, blocks: u32) -> Vec<Vec<Part>> {
-        let of = |block| {
-            let mut work = deal.work(block, blocks);
-            std::iter::from_fn(move || work.next()).collect()
-        };
+        let of = |block| (0..).map_while(|turn| deal.part(block, turn)).collect();
         (0..blocks).map(of).collect()
     }
 
     #[test]
     fn every_k_block_of_every_tile_is_computed_once() {
         for (tiles, k_blocks, blocks) in CASES {
-            for deal in [Deal::shared(tiles, k_blocks, blocks), Deal::whole(tiles, k_blocks)] {
+            for deal in [Deal::shared(tiles, k_blocks, blocks), Deal::whole(tiles, k_blocks, blocks)] {
                 let mut seen = vec![vec![0; k_blocks as usize]; tiles as usize];
                 for part in parts(deal, blocks).into_iter().flatten() {
                     assert!(part.count > 0, "{deal:?}: {part:?}");
@@ -183,13 +162,10 @@ mod tests {
             let mut taken = vec![None; deal.sharers() as usize];
             for part in &all {
                 let parties = all.iter().filter(|other| other.tile == part.tile).count();
-                match part.meeting {
-                    None => assert_eq!((parties, part.count), (1, k_blocks), "{deal:?}: {part:?}"),
-                    Some(meeting) => {
-                        assert_eq!(meeting.parties as usize, parties, "{deal:?}: {part:?}");
-                        let tile = taken[meeting.place as usize].get_or_insert(part.tile);
-                        assert_eq!(*tile, part.tile, "{deal:?}: two tiles at place {}", meeting.place);
-                    }
+                assert_eq!(parties == 1, part.count == k_blocks, "{deal:?}: {part:?}");
+                if parties > 1 {
+                    let tile = taken[part.place as usize].get_or_insert(part.tile);
+                    assert_eq!(*tile, part.tile, "{deal:?}: two tiles at place {}", part.place);
                 }
             }
         }

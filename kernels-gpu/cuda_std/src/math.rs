@@ -17,21 +17,6 @@ pub fn fma_rn_f32(a: f32, b: f32, c: f32) -> f32 {
     })
 }
 
-/// `mad.wide.u32`: a · b + c in 64 bits (section 9.7.1.4): an address from a base, a stride and a number in one
-/// instruction.
-#[inline(always)]
-pub fn mad_wide_u32(a: u32, b: u32, c: u64) -> u64 {
-    instruction!("mad.wide.u32", {
-        let d: u64;
-        // SAFETY: arithmetic on registers.
-        unsafe {
-            core::arch::asm!("mad.wide.u32 {}, {}, {}, {};", out(reg64) d, in(reg32) a, in(reg32) b, in(reg64) c,
-                options(pure, nomem, nostack))
-        };
-        d
-    })
-}
-
 /// `mul.rm.f32`: a · b rounded down, towards minus infinity (section 9.7.3.5).
 #[inline(always)]
 pub fn mul_rm_f32(a: f32, b: f32) -> f32 {

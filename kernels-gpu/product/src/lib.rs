@@ -10,4 +10,4 @@ mod scales;
 pub mod split;
 
 pub use output::Output;
-pub use scales::{affine, load_bias, load_scale};
+pub use scales::{affine, load_bias, load_four_biases, load_four_scales, load_scale};

@@ -3,24 +3,6 @@
 /// A mutant: the line that was changed, from 1, and the whole text.
 pub(crate) type Mutant = (usize, String);
 
-/// `ptx` with all entries but one left out.
-pub(crate) fn only_entry(ptx: &str, entry: &str) -> String {
-    let mut kept = String::new();
-    let mut skipping = false;
-    for line in ptx.lines() {
-        if let Some(rest) = line.strip_prefix(".visible .entry ") {
-            skipping = rest.split('(').next() != Some(entry);
-        }
-        if !skipping {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-        // An entry ends with a brace at the start of a line.
-        skipping &= line != "}";
-    }
-    kept
-}
-
 /// A line of PTX taken apart: guard, mnemonic and operands, as in `@%p1 bra $L;`.
 pub(crate) struct Line<'a> {
     pub(crate) mnemonic: &'a str,
@@ -149,12 +131,4 @@ fn lines_are_read() {
     assert_eq!(line.with(1, "{%r9}"), "\tmma.sync.x {%r1, %r2}, {%r9}, [%rd4+8], 7;");
     assert!(read("$L__BB0_1:").is_none() && read("\t@%p1 bra $L;").is_none() && read("\t.reg .b32 %r<4>;").is_none());
     assert_eq!(read("\tbar.sync \t0;").unwrap().parts(), ["0"]);
-}
-
-#[test]
-fn one_entry_is_kept() {
-    let ptx =
-        ".version 7.0\n.visible .entry a(\n)\n{\n\tret;\n}\n\n.visible .entry ab(\n)\n{\n\texit;\n}\n.file 1 \"x\"\n";
-    let kept = only_entry(ptx, "a");
-    assert!(kept.contains("ret;") && !kept.contains("exit;") && kept.contains(".file 1"), "{kept}");
 }

@@ -9,26 +9,29 @@ mod hopper;
 mod outliers;
 mod presets;
 mod quantizers;
+mod sharing;
 mod smoothing;
 mod table;
 
-use edit::only_entry;
 use outerscale::ptx::{ARCHS, Module};
 use outerscale_tests::{
     machine::{How, Machine},
+    ptx_text::only_entry,
     referee::judge,
 };
 use ptx_sim::Schedule;
 use std::sync::Mutex;
 
 /// The kernels as they are shipped, and each way to launch them that a right kernel cannot tell apart.
-const WAYS: [How; 5] = [
+const WAYS: [How; 6] = [
     How { schedule: Schedule::Late, blocks: None },
     // One block does all the work: it walks on from row to row and from tile to tile.
     How { schedule: Schedule::Late, blocks: Some(1) },
     How { schedule: Schedule::Random(7), blocks: Some(2) },
     How { schedule: Schedule::Random(1), blocks: None },
     How { schedule: Schedule::Random(2), blocks: Some(1) },
+    // Tiles that do not go into three evenly: products share them.
+    How { schedule: Schedule::Random(3), blocks: Some(3) },
 ];
 
 /// The text of the one entry, with what the module declares before it.
@@ -90,6 +93,7 @@ fn every_mutant_is_caught() {
         presets::MUTATIONS,
         decode::MUTATIONS,
         hopper::MUTATIONS,
+        sharing::MUTATIONS,
     ];
     for mutation in tables.into_iter().flatten() {
         for entry in mutation.entries {

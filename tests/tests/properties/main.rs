@@ -27,4 +27,5 @@ mod shapes;
 mod smooth;
 mod smooth_layers;
 mod split;
+mod stream_k;
 mod whole;

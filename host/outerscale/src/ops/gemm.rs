@@ -1,7 +1,7 @@
 //! The int8 product with the one epilogue of the numeric contract.
 
 use super::variant::{Table, always};
-use super::{Choice, Preference, Problem, Variant, decode, hopper};
+use super::{Choice, Preference, Problem, Variant, decode, hopper, stream_k};
 use crate::{
     Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, PackedWeights, QuantizedTokens,
     QuantizedWeights, Result, TokenScale, WeightScale, Workspace,
@@ -46,7 +46,7 @@ pub(super) const OTHER_PREFERENCES: &[Preference] = &[
     Preference { variant: "t64x64", when: always, why: "large tiles would leave multiprocessors idle" },
 ];
 
-const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
+pub(super) const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
 
 const HOPPER: [Variant; 3] = hopper::tiles(["gemm_h128x256", "gemm_h256x128", "gemm_h128x128"], DTYPES);
 
@@ -69,6 +69,13 @@ pub(crate) const GEMM: Table = Table {
         decode::EXCHANGED[1],
         decode::EXCHANGED[2],
         decode::EXCHANGED[3],
+        stream_k::VARIANTS[0],
+        stream_k::VARIANTS[1],
+        stream_k::VARIANTS[2],
+        stream_k::VARIANTS[3],
+        stream_k::VARIANTS[4],
+        stream_k::VARIANTS[5],
+        stream_k::VARIANTS[6],
     ],
     preferences: &[
         decode::PREFERENCES[0],
@@ -269,14 +276,15 @@ mod tests {
     #[test]
     fn variants_are_the_compiled_tiles() {
         let names: Vec<_> = GEMM.variants.iter().map(|v| v.name).collect();
-        let streams = contract::stream::STREAMS.iter().map(|stream| stream.name);
-        let tiles = contract::gemm_tile::TILES.iter().map(|tile| tile.name);
-        let hopper = contract::hopper_tile::TILES.iter().map(|tile| tile.name);
-        let exchanged = contract::decode_tile::TILES.iter().map(|tile| tile.name);
-        let compiled: Vec<_> = streams.chain(tiles).chain(hopper).chain(exchanged).collect();
+        let streams = contract::stream::STREAMS.iter().map(|stream| stream.name.to_owned());
+        let tiles = || contract::gemm_tile::TILES.iter().map(|tile| tile.name.to_owned());
+        let hopper = contract::hopper_tile::TILES.iter().map(|tile| tile.name.to_owned());
+        let exchanged = contract::decode_tile::TILES.iter().map(|tile| tile.name.to_owned());
+        let shared = tiles().map(|name| format!("{name}_streamk"));
+        let compiled: Vec<_> = streams.chain(tiles()).chain(hopper).chain(exchanged).chain(shared).collect();
         assert_eq!(names, compiled);
         for variant in GEMM.variants {
-            assert_eq!(variant.stem, format!("gemm_{}", variant.name));
+            assert_eq!(variant.stem, format!("gemm_{}", variant.name.trim_end_matches("_streamk")));
         }
     }
 }

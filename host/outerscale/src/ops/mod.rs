@@ -25,6 +25,7 @@ mod quantize_token;
 mod row_absmax;
 mod row_sums;
 mod running_scale;
+mod stream_k;
 mod team;
 mod tensor_absmax;
 mod variant;

@@ -40,6 +40,12 @@ pub(crate) trait Epilogue {
     /// The column is in y.
     unsafe fn column(&self, col: u64) -> Self::Column;
 
+    /// Loads what it takes from columns `col` to `col` + 3, `col` a multiple of four.
+    ///
+    /// # Safety
+    /// The columns are in y.
+    unsafe fn columns(&self, col: u64) -> [Self::Column; QUAD];
+
     /// The f32 of four outputs side by side, the first at `at`. Any of them may lie outside y: what they are then
     /// does not matter, but nothing that is not there may be read for them.
     ///
@@ -85,7 +91,10 @@ pub(crate) unsafe fn store<C: Config, O: Output, E: Epilogue, const FRAGS_M: usi
     for pair in 0..FRAGS_N / 2 {
         let col = first_col + 16 * pair as u64;
         let mut columns = [E::NO_COLUMN; QUAD];
-        if O::SCALED {
+        if O::SCALED && col + QUAD as u64 <= y.cols {
+            // SAFETY: the columns are in y.
+            columns = unsafe { args.columns(col) };
+        } else if O::SCALED {
             for e in 0..QUAD {
                 if col + (e as u64) < y.cols {
                     // SAFETY: the column is in y.

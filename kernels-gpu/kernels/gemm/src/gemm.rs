@@ -2,7 +2,7 @@
 //!
 //! | entry | argument | block | shared bytes | collectives |
 //! |---|---|---|---|---|
-//! | `gemm_TILE_OUTPUT` | `GemmArgs` | `tile.threads()` | `tile.shared_bytes()`, dynamic | one barrier a k_block and one a tile; ldmatrix, mma.sync |
+//! | `gemm_TILE_OUTPUT` | `GemmArgs` | `tile.threads()` | `tile.shared_bytes()`, dynamic | one barrier a k_block, two a tile, two a meeting; ldmatrix, mma.sync |
 //!
 //! TILE is one of `contract::gemm_tile::TILES`, OUTPUT is f32, f16, bf16 or i32.
 //!
@@ -12,8 +12,11 @@
 //! - s_x f32 `[M]` or `[1]`, s_w f32 `[N]` or `[1]`, bias `[N]`, f32, f16 or bf16, or none: not read for i32.
 //! - y `[M, N]`: any row stride, aligned to one element; four elements a store where address and stride allow.
 //!
-//! A block computes one tile of y at a time and walks on in steps of the grid, so any grid is right. Along K it goes
-//! in k_blocks of 128 bytes through a ring of `tile.stages` slots of shared memory, each an x tile and a w tile,
+//! - workspace: zero before and after, or none (`contract::split`).
+//!
+//! A block computes one tile of y at a time and walks on in steps of the grid, so any grid is right. Where the tiles do
+//! not go into the grid evenly and the workspace has room, blocks share those of the last wave (`contract::stream_k`).
+//! Along K a block goes in k_blocks of 128 bytes through a ring of `tile.stages` slots of shared memory, each an x tile and a w tile,
 //! swizzled (`contract::swizzle`), the rows of w dealt out as `contract::fragment::w_row` says.
 //!
 //! Who may diverge: blocks go their own ways. Inside a block, the loops over tiles and k_blocks are uniform; only
@@ -28,7 +31,7 @@ use rows::{Bf16, F16};
 use crate::epilogue::{Epilogue, QUAD};
 use crate::tile_walk::{Config, Origin, entries, walk};
 use product::Output;
-use product::{affine, load_bias, load_scale};
+use product::{affine, load_bias, load_four_biases, load_four_scales, load_scale};
 
 /// What a column multiplies and adds.
 #[derive(Clone, Copy)]
@@ -46,6 +49,19 @@ impl Column {
     pub(crate) unsafe fn load(args: &GemmArgs, col: u64) -> Self {
         // SAFETY: every column of y has a scale and, where there is a bias, an element of it.
         unsafe { Self { s_w: load_scale(&args.s_w, col), bias: load_bias(&args.bias, col) } }
+    }
+}
+
+impl Column {
+    /// Of columns `col` to `col` + 3 of a product, `col` a multiple of four.
+    ///
+    /// # Safety
+    /// The columns exist in y.
+    #[inline(always)]
+    pub(crate) unsafe fn load_four(args: &GemmArgs, col: u64) -> [Self; QUAD] {
+        // SAFETY: as of one.
+        let (s_w, bias) = unsafe { (load_four_scales(&args.s_w, col), load_four_biases(&args.bias, col)) };
+        [0, 1, 2, 3].map(|e: usize| Self { s_w: s_w[e], bias: bias[e] })
     }
 }
 
@@ -71,6 +87,12 @@ impl Epilogue for GemmArgs {
     unsafe fn column(&self, col: u64) -> Column {
         // SAFETY: the caller's.
         unsafe { Column::load(self, col) }
+    }
+
+    #[inline(always)]
+    unsafe fn columns(&self, col: u64) -> [Column; QUAD] {
+        // SAFETY: the caller's.
+        unsafe { Column::load_four(self, col) }
     }
 
     #[inline(always)]

@@ -13,7 +13,7 @@
 
 use contract::args::{DevicePtr, GemmArgs, GemmAsymArgs};
 use cuda_std::kernel;
-use cuda_std::memory::ld_global_nc_b32;
+use cuda_std::memory::{ld_global_nc_b32, ld_global_nc_v4_b32};
 use rows::{Bf16, F16};
 
 use crate::epilogue::{Epilogue, QUAD};
@@ -46,6 +46,21 @@ unsafe fn load_i32(ptr: DevicePtr, i: u64) -> i32 {
     unsafe { ld_global_nc_b32(ptr + 4 * i) as i32 }
 }
 
+/// Integers `i` to `i` + 3, `i` a multiple of four: one load where they lie on a 16-byte boundary.
+///
+/// # Safety
+/// They exist.
+#[inline(always)]
+unsafe fn load_four_i32(ptr: DevicePtr, i: u64) -> [i32; QUAD] {
+    // SAFETY: the caller's.
+    unsafe {
+        if ptr.is_multiple_of(16) {
+            return ld_global_nc_v4_b32(ptr + 4 * i).map(|bits| bits as i32);
+        }
+        [0, 1, 2, 3].map(|e| load_i32(ptr, i + e))
+    }
+}
+
 impl Epilogue for GemmAsymArgs {
     type Row = Row;
     type Column = Column;
@@ -67,6 +82,15 @@ impl Epilogue for GemmAsymArgs {
     unsafe fn column(&self, col: u64) -> Column {
         // SAFETY: every column of y has what a product's has, and a sum.
         unsafe { Column { affine: gemm::Column::load(&self.product, col), w_sum: load_i32(self.w_sums, col) } }
+    }
+
+    #[inline(always)]
+    unsafe fn columns(&self, col: u64) -> [Column; QUAD] {
+        // SAFETY: the caller's.
+        unsafe {
+            let (affine, w_sums) = (gemm::Column::load_four(&self.product, col), load_four_i32(self.w_sums, col));
+            [0, 1, 2, 3].map(|e: usize| Column { affine: affine[e], w_sum: w_sums[e] })
+        }
     }
 
     #[inline(always)]

@@ -100,6 +100,12 @@ impl Epilogue for GemmOutliersArgs {
     }
 
     #[inline(always)]
+    unsafe fn columns(&self, col: u64) -> [Column; QUAD] {
+        // SAFETY: the caller's.
+        unsafe { Column::load_four(&self.product, col) }
+    }
+
+    #[inline(always)]
     unsafe fn values(&self, at: Origin, acc: [i32; QUAD], s_x: f32, columns: [Column; QUAD]) -> [f32; QUAD] {
         let mut o = [0.0; QUAD];
         for e in 0..QUAD {

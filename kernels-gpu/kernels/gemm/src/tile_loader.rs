@@ -61,8 +61,9 @@ impl<C: Config> TokenLoader<C> {
     /// touches it until the copies are waited for.
     #[inline(always)]
     pub(crate) unsafe fn issue(&mut self, tile: u32, k_block: u32) {
-        // Known in the round only: the comparisons stay where they are used. Predicates kept through the loop do not
-        // fit (24 instructions a round to pack and unpack them: ptxas 13.0.88, sm_80, t128x128).
+        // Known in the round only, so that the comparisons are made where they are used: a branch around the copies
+        // would keep their predicates through the loop, and to pack and unpack them takes 24 instructions a round
+        // (ptxas 13.0.88, sm_80, t128x128).
         let rows = if k_block < self.k_blocks { self.rows } else { 0 };
         for copy in 0..C::TILE.x_copies() {
             let src = self.src + copy as u64 * self.src_step;

@@ -2,12 +2,14 @@
 
 use contract::gemm_tile::{GemmTile, T16X64, T32X64, T64X64, T64X128, T128X128, T128X256, T128X256S3};
 use contract::packed;
+use contract::stream_k::Deal;
 use cuda_std::dynamic_shared_mem;
-use cuda_std::thread::{block_idx_x, grid_dim_x};
+use cuda_std::thread::{block_idx_x, grid_dim_x, thread_idx_x};
 
 use crate::epilogue::{self, Epilogue};
 use crate::main_loop::{self, KRange};
 use product::Output;
+use product::split::{Meeting, Team};
 
 dynamic_shared_mem! {
     /// The ring of slots. Rows of a tile are 128 bytes, and the swizzle counts on them to start at multiples of it.
@@ -46,7 +48,8 @@ pub(crate) struct Origin {
     pub(crate) col: u64,
 }
 
-/// Computes the block's tiles.
+/// Computes the block's part of y: whole tiles in steps of the grid, and a share of the tiles of the last wave where
+/// the workspace has room for blocks to meet (`contract::stream_k`).
 ///
 /// # Safety
 /// `args` describes live memory that keeps to the contract of its device file; all threads of the block call it
@@ -55,21 +58,75 @@ pub(crate) struct Origin {
 pub(crate) unsafe fn walk<C: Config, O: Output, E: Epilogue, const FRAGS_M: usize, const FRAGS_N: usize>(args: &E) {
     const { assert!(FRAGS_M == C::TILE.frags_m() as usize && FRAGS_N == C::TILE.frags_n() as usize) }
     let product = args.product();
-    let tiles_m = product.y.rows.div_ceil(C::TILE.block_m as u64);
-    let tiles_n = product.y.cols.div_ceil(C::TILE.block_n as u64);
-    let range = KRange { first: 0, count: packed::k_blocks(product.q_w.cols) as u32 };
-    let mut tile = block_idx_x() as u64;
+    // Rows of codes are at least 128 bytes long: no memory holds 2³² tiles.
+    let tiles_m = product.y.rows.div_ceil(C::TILE.block_m as u64) as u32;
+    let tiles_n = product.y.cols.div_ceil(C::TILE.block_n as u64) as u32;
+    let k_blocks = packed::k_blocks(product.q_w.cols) as u32;
+    let mut turn = 0;
     // Block-uniform.
-    while tile < tiles_m * tiles_n {
-        let (row, col) = GemmTile::position(tile, tiles_m, tiles_n);
-        let origin = Origin { row: row * C::TILE.block_m as u64, col: col * C::TILE.block_n as u64 };
-        // SAFETY: the caller's.
+    loop {
+        // From the turn alone: what a walk would carry from part to part spills in the main loop (ptxas 13.0.88, sm_80,
+        // t64x128: 16 bytes).
+        let (blocks, outputs) = (grid_dim_x(), C::TILE.outputs());
+        let mut deal = Deal::shared(tiles_m * tiles_n, k_blocks, blocks);
+        if deal.workspace_bytes(outputs) > product.workspace.bytes {
+            deal = Deal::whole(tiles_m * tiles_n, k_blocks, blocks);
+        }
+        let Some(part) = deal.part(block_idx_x(), turn) else { break };
+        let (sharers, (row, col)) = (deal.sharers(), GemmTile::position(part.tile, tiles_m, tiles_n));
+        let origin = Origin { row: row as u64 * C::TILE.block_m as u64, col: col as u64 * C::TILE.block_n as u64 };
+        let range = KRange { first: part.first as u64, count: part.count };
+        turn += 1;
+        // SAFETY: the caller's; all blocks that have a part of the tile meet at its place, with all its k_blocks.
         unsafe {
-            let acc = main_loop::accumulate::<C, FRAGS_M, FRAGS_N>(product, origin, range, gemm_slots());
+            let mut acc = main_loop::accumulate::<C, FRAGS_M, FRAGS_N>(product, origin, range, gemm_slots());
+            if part.count < k_blocks {
+                let meeting = Meeting::at(&product.workspace, part.place, sharers, outputs);
+                if !meet::<C, FRAGS_M, FRAGS_N>(meeting, part.count, k_blocks, &mut acc) {
+                    continue;
+                }
+            }
             epilogue::store::<C, O, E, FRAGS_M, FRAGS_N>(args, origin, &acc);
         }
-        tile += grid_dim_x() as u64;
     }
+}
+
+/// Adds the block's part of a tile, `count` of its `k_blocks`, to those of other blocks. True: it was the last, and
+/// `acc` is the whole sum.
+///
+/// # Safety
+/// As [`Meeting::arrive`].
+#[inline(always)]
+unsafe fn meet<C: Config, const FRAGS_M: usize, const FRAGS_N: usize>(
+    meeting: Meeting,
+    count: u32,
+    k_blocks: u32,
+    acc: &mut Accumulators<FRAGS_M, FRAGS_N>,
+) -> bool {
+    let team = Team { barrier: 0, threads: C::TILE.threads(), thread: thread_idx_x() };
+    // The threads' first accumulators side by side, then their second: whole lines whatever a lane's place in y.
+    let index = |i: usize, j: usize, e: usize| ((i * FRAGS_N + j) * 4 + e) as u32 * team.threads + team.thread;
+    // SAFETY: the caller's; the indices are the thread's own.
+    unsafe {
+        for i in 0..FRAGS_M {
+            for j in 0..FRAGS_N {
+                for e in 0..4 {
+                    meeting.add(index(i, j, e), acc[i][j][e]);
+                }
+            }
+        }
+        if !meeting.arrive(team, count, k_blocks) {
+            return false;
+        }
+        for i in 0..FRAGS_M {
+            for j in 0..FRAGS_N {
+                for e in 0..4 {
+                    acc[i][j][e] = meeting.take(index(i, j, e));
+                }
+            }
+        }
+    }
+    true
 }
 
 /// The entries of an op for one tile configuration. Counts of collectives are those in the PTX of the entry: a round
@@ -107,7 +164,7 @@ macro_rules! entries {
             /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
             #[kernel(
                 launch_bounds($tile.threads(), $tile.blocks),
-                collectives(bar_sync = 3, ldmatrix = $ldmatrix, mma_sync = $mma)
+                collectives(bar_sync = 4, bar_red = 1, ldmatrix = $ldmatrix, mma_sync = $mma)
             )]
             pub unsafe fn $entry(args: $args) {
                 const FRAGS_M: usize = $tile.frags_m() as usize;

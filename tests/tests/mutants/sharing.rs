@@ -1,0 +1,48 @@
+//! Mutations of products whose blocks share tiles (stream-K).
+
+use crate::edit::{Line, at_sites, dropped, instruction};
+use crate::table::Mutation;
+
+/// A small and a large tile; the large one's many sums are tried on the small one.
+const SHARING: &[&str] = &["gemm_t16x64_f32", "gemm_t128x256_i32"];
+
+pub(crate) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        what: "drop a part of a sum",
+        entries: &["gemm_t16x64_f32"],
+        edit: |text| at_sites(text, |l| dropped(l, "red.relaxed.gpu.global.add.s32")),
+    },
+    Mutation { what: "count one k_block for a part", entries: SHARING, edit: |text| at_sites(text, count_one) },
+    Mutation {
+        what: "drop the counting of a part",
+        entries: SHARING,
+        edit: |text| at_sites(text, |l| dropped(l, "atom.relaxed.gpu.global.add.u32")),
+    },
+    Mutation { what: "a part begins a k_block late", entries: SHARING, edit: |text| at_sites(text, one_more_begun) },
+    Mutation { what: "a share ends a k_block late", entries: SHARING, edit: |text| at_sites(text, one_more_shared) },
+];
+
+/// What is added to the counter of a tile becomes 1.
+fn count_one(line: &Line<'_>) -> Option<String> {
+    let p = line.parts();
+    let is_count = line.mnemonic == "atom.relaxed.gpu.global.add.u32";
+    is_count
+        .then(|| [instruction("mov.b32", &["%m0", "1"]), instruction(line.mnemonic, &[p[0], p[1], "%m0"])].join("\n"))
+}
+
+/// The later of the beginnings of share and tile, and one more.
+fn one_more_begun(line: &Line<'_>) -> Option<String> {
+    one_more(line, "max.u32")
+}
+
+/// Where a share begins, hence where the one before ends, and one more.
+fn one_more_shared(line: &Line<'_>) -> Option<String> {
+    one_more(line, "min.u32")
+}
+
+/// The result of an instruction on two registers, and one more.
+fn one_more(line: &Line<'_>, mnemonic: &str) -> Option<String> {
+    let p = line.parts();
+    let of_registers = line.mnemonic == mnemonic && p[1].starts_with('%') && p[2].starts_with('%');
+    of_registers.then(|| [instruction(mnemonic, &p), instruction("add.s32", &[p[0], p[0], "1"])].join("\n"))
+}
