@@ -63,7 +63,7 @@ pub unsafe fn pack_weights(args: PackWeightsArgs) {
         let (k_block, in_tile) = (in_panel / TILE_CHUNKS, in_panel % TILE_CHUNKS);
         let (row, place) = (in_tile / CHUNKS as u64, in_tile % CHUNKS as u64);
         // The swizzle is its own inverse.
-        let col = (k_block * CHUNKS as u64 + (place ^ row % CHUNKS as u64)) * CHUNK_BYTES as u64;
+        let col = (k_block * CHUNKS as u64 + (place ^ (row % CHUNKS as u64))) * CHUNK_BYTES as u64;
         // SAFETY: the caller's; the chunk is inside q and this thread's alone.
         unsafe {
             let words = load_chunk(&args, panel * PANEL_ROWS + row, col);
