@@ -169,7 +169,9 @@ fn last_tile_is_right(tile: &GemmTile, (m, n, k): (u64, u64, u64)) {
     let workspace = args::Workspace { ptr: 0, bytes: 0 };
     let args = args::GemmArgs { q_x, q_w, s_x: scales(&s_x), s_w: scales(&s_w), bias: args::Bias::NONE, y, workspace };
     let entry = variant.entry(outerscale::Dtype::F32);
-    machine.launch_some(&entry, variant, &problem(m, n, k), &args, &[number..number + 1]).unwrap();
+    machine
+        .launch_some(&entry, variant, &problem(m, n, k), &args, std::slice::from_ref(&(number..number + 1)))
+        .unwrap();
 
     let acc = oracle::gemm_i32(&x, &w, tile_m, tile_n, k as usize).unwrap();
     let (s_x, s_w) = (&s_x[rows.start as usize..], &s_w[cols.start as usize..]);
