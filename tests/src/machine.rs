@@ -33,6 +33,7 @@ impl Argument for args::PackRowsArgs {}
 impl Argument for args::PackWeightsArgs {}
 impl Argument for args::GemmArgs {}
 impl Argument for args::GemmSm90Args {}
+impl Argument for args::GemmDecodeArgs {}
 impl Argument for args::GemmAsymArgs {}
 
 /// What of a launch may be chosen freely without changing its result.

@@ -1,20 +1,50 @@
 //! Trials of the kernels for Hopper: the same product, its argument with tensor maps.
 
 use super::Trial;
-use contract::{args, hopper_tile};
+use contract::{
+    args,
+    decode_tile::{self, DecodeTile},
+    hopper_tile,
+};
 
 /// m, n, k, larger than for other tiles: the last is more than one tile for each of two blocks in a
 /// cluster, with K enough to go round the ring, and rows of y that TMA takes.
 pub const HOPPER_PRODUCTS: [(usize, usize, usize); 2] = [(17, 66, 300), (130, 504, 520)];
 
+/// m, n, k for few tokens: one tile, its second panel nearly empty, stored one element at a time; then more than a tile's
+/// tokens, w that ends with the first panel of a tile, stored four at a time, and steps enough to go round the ring.
+fn decode_products(tile: &DecodeTile) -> [(usize, usize, usize); 2] {
+    [(3, 66, 300), (tile.tokens as usize + 6, 300, 520)]
+}
+
 impl Trial<'_> {
+    /// What the product is tried on if it is one of Hopper's.
+    pub(super) fn hopper_shapes(&self) -> Option<[(usize, usize, usize); 2]> {
+        self.decode_tile().map(decode_products).or(self.is_sm90().then_some(HOPPER_PRODUCTS))
+    }
+
     /// Whether the variant is one of `contract::hopper_tile`.
-    pub(super) fn is_hopper(&self) -> bool {
+    fn is_sm90(&self) -> bool {
         hopper_tile::TILES.iter().any(|tile| tile.name == self.variant.name)
     }
 
-    /// A product with the tensor maps of x and of y, elements of which have `bytes` bytes.
-    pub(super) fn with_maps(&self, product: args::GemmArgs, bytes: u64) -> args::GemmSm90Args {
+    /// The tile of a variant for few tokens.
+    fn decode_tile(&self) -> Option<&'static DecodeTile> {
+        decode_tile::TILES.iter().find(|tile| tile.name == self.variant.name)
+    }
+
+    /// A product of a variant for few tokens, with the tensor map of x.
+    pub(super) fn decode_args(&self, product: args::GemmArgs) -> Option<args::GemmDecodeArgs> {
+        let x = product.q_x;
+        let x_map = self.machine.tensor_map((x.ptr, 1), [x.rows, x.cols], x.row_bytes, self.decode_tile()?.tokens);
+        Some(args::GemmDecodeArgs { x_map, product })
+    }
+
+    /// A product of one of `contract::hopper_tile`, with the tensor maps of x and of y, elements of which have `bytes` bytes.
+    pub(super) fn sm90_args(&self, product: args::GemmArgs, bytes: u64) -> Option<args::GemmSm90Args> {
+        if !self.is_sm90() {
+            return None;
+        }
         let (x, y) = (product.q_x, product.y);
         let x_map = self.machine.tensor_map((x.ptr, 1), [x.rows, x.cols], x.row_bytes, hopper_tile::X_BOX_ROWS);
         let row_bytes = y.row_stride * bytes;
@@ -24,6 +54,6 @@ impl Trial<'_> {
         } else {
             args::TensorMap([0; 16])
         };
-        args::GemmSm90Args { x_map, y_map, product, y_by_map: y_by_map.into() }
+        Some(args::GemmSm90Args { x_map, y_map, product, y_by_map: y_by_map.into() })
     }
 }

@@ -1,6 +1,6 @@
 //! Trials of the kernels of LLM.int8().
 
-use super::{Input, PRODUCTS, Trial, problem};
+use super::{Input, Trial, problem, products::PRODUCTS};
 use crate::{
     data::{self, Codes, Kind, Value},
     harness::Place,
