@@ -1,6 +1,6 @@
 //! The product's kernels for Hopper, held to what makes them fast and to what makes them right whatever the timing.
 
-use contract::hopper_tile::TILES;
+use contract::{decode_tile, hopper_tile::TILES};
 use cuda_builder::{
     NvvmArch,
     ptxas::{Ptxas, sass},
@@ -78,6 +78,46 @@ fn the_main_loop_is_products_and_uniform_arithmetic() {
                     .filter(|name| !allowed(name))
                     .map(|name| format!("{entry}: {name} in the loop")),
             );
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// What the loop for few tokens holds at most: 63 instructions for four products, 64 where there are 8 tokens (ptxas 13.0.88).
+const MOST_OF_DECODE: u32 = 64;
+
+/// Moves into uniform registers among them: each product takes two descriptors of two words, which ptxas computes for a thread.
+const MOST_MOVES_OF_DECODE: u32 = 16;
+
+/// A step takes the memory 128 bytes of 128 rows: the loop that waits for it has time, but none for what a lost assumption
+/// brings in.
+#[test]
+fn the_loop_for_few_tokens_touches_no_memory_but_the_ring() {
+    let ptxas = match Ptxas::find() {
+        Ok(ptxas) => ptxas,
+        Err(why) => return skipped("the loop for few tokens", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
+    };
+    if ptxas.nvdisasm.is_none() {
+        return skipped("the loop for few tokens", "there is no nvdisasm beside ptxas", "OUTERSCALE_REQUIRE_PTXAS");
+    }
+    let code = ptxas.sass(text(), NvvmArch::Compute90a).unwrap_or_else(|e| panic!("{e}"));
+    let mut problems = Vec::new();
+    for tile in decode_tile::TILES {
+        for output in ["f32", "f16", "bf16", "i32"] {
+            let entry = format!("gemm_{}_{output}", tile.name);
+            let found = code.get(&entry).and_then(|code| sass::innermost(code, "IGMMA"));
+            let Some(found) = found else {
+                problems.push(format!("{entry}: no loop with products"));
+                continue;
+            };
+            let (products, moves) = (found.count("IGMMA"), found.count("R2UR"));
+            println!("{entry}: {} instructions, {products} products, {moves} moves", found.len());
+            if products != 4 || found.len() > MOST_OF_DECODE || moves > MOST_MOVES_OF_DECODE {
+                problems.push(format!("{entry}: {} instructions, {products} products, {moves} moves", found.len()));
+            }
+            let memory = ["LDS", "STS", "LDG", "STG", "LDL", "STL", "LDSM", "ATOM", "RED", "MEMBAR"];
+            let touched = memory.into_iter().filter(|name| found.count(name) > 0);
+            problems.extend(touched.map(|name| format!("{entry}: {name} in the loop")));
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));

@@ -45,18 +45,18 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
 ];
 
 /// Each thread's own predicate in place of the block's.
-fn own_answer(line: &Line<'_>) -> Option<String> {
+pub(crate) fn own_answer(line: &Line<'_>) -> Option<String> {
     let p = line.parts();
     line.mnemonic.starts_with("bar.red").then(|| instruction("mov.pred", &[p[0], p[3]]))
 }
 
 /// A store in place of an addition.
-fn overwrite(line: &Line<'_>) -> Option<String> {
+pub(crate) fn overwrite(line: &Line<'_>) -> Option<String> {
     line.mnemonic.starts_with("red.").then(|| instruction("st.global.b32", &line.parts()))
 }
 
 /// A block that counts itself for more than it did: the tile is never whole, or too early.
-fn count_more(line: &Line<'_>) -> Option<String> {
+pub(crate) fn count_more(line: &Line<'_>) -> Option<String> {
     let p = line.parts();
     line.mnemonic
         .starts_with("atom.")
@@ -64,13 +64,13 @@ fn count_more(line: &Line<'_>) -> Option<String> {
 }
 
 /// No zero where a sum was taken, or where a counter was counted up.
-fn left(text: &str) -> Vec<Mutant> {
+pub(crate) fn left(text: &str) -> Vec<Mutant> {
     let read = RefCell::new(Vec::new());
     at_sites(text, |line| {
-        if line.mnemonic == "ld.global.b32" || line.mnemonic.starts_with("atom.") {
+        if ["ld.global.b32", "ld.global.v4.b32"].contains(&line.mnemonic) || line.mnemonic.starts_with("atom.") {
             read.borrow_mut().push(line.operands[1].clone());
         }
-        (["st.global.b32", "st.relaxed.gpu.global.b32"].contains(&line.mnemonic)
+        (["st.global.b32", "st.global.v4.b32", "st.relaxed.gpu.global.b32"].contains(&line.mnemonic)
             && read.borrow().contains(&line.operands[0]))
         .then(String::new)
     })

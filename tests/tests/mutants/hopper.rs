@@ -70,7 +70,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
 ];
 
 /// A wait that is over at once.
-fn never_wait(line: &Line<'_>) -> Option<String> {
+pub(crate) fn never_wait(line: &Line<'_>) -> Option<String> {
     let parts = line.parts();
     line.mnemonic.starts_with("mbarrier.try_wait").then(|| instruction("setp.eq.u32", &[parts[0], "0", "0"]))
 }
@@ -83,7 +83,7 @@ fn other_parity(line: &Line<'_>) -> Option<String> {
     })
 }
 
-fn other_bytes(line: &Line<'_>) -> Option<String> {
+pub(crate) fn other_bytes(line: &Line<'_>) -> Option<String> {
     let parts = line.parts();
     line.mnemonic.starts_with("mbarrier.arrive.expect_tx").then(|| {
         let more = instruction("add.u32", &["%m0", parts[2], "8192"]);

@@ -5,6 +5,7 @@
 
 mod decode;
 mod edit;
+mod exchanged;
 mod hopper;
 mod outliers;
 mod presets;
@@ -92,6 +93,7 @@ fn every_mutant_is_caught() {
         presets::MUTATIONS,
         decode::MUTATIONS,
         hopper::MUTATIONS,
+        exchanged::MUTATIONS,
         sharing::MUTATIONS,
     ];
     for mutation in tables.into_iter().flatten() {

@@ -53,7 +53,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         entries: GEMMS,
         edit: |text| at_sites(text, |l| dropped(l, "cp.async.cg")),
     },
-    Mutation { what: "copy rows that do not exist", entries: GEMMS, edit: |text| at_sites(text, copy_all) },
+    Mutation { what: "copy what does not exist", entries: GEMMS, edit: |text| at_sites(text, copy_all) },
     Mutation {
         what: "swizzle another chunk",
         entries: GEMMS,
@@ -206,10 +206,11 @@ fn padded_with_one(text: &str) -> Vec<Mutant> {
     })
 }
 
-/// A copy whose size is 0 past the end becomes one of 16 bytes.
+/// A copy whose size is 0 past the end of rows, of panels or of K becomes one of 16 bytes.
 fn copy_all(line: &Line<'_>) -> Option<String> {
-    let parts = line.parts();
-    (line.mnemonic == "selp.b32" && parts[1..3] == ["16", "0"]).then(|| instruction("mov.b32", &parts[..2]))
+    line.mnemonic
+        .starts_with("cp.async.cg")
+        .then(|| [instruction("mov.b32", &["%m0", "16"]), line.with(3, "%m0")].join("\n"))
 }
 
 pub(crate) fn split_fma(line: &Line<'_>) -> Option<String> {
