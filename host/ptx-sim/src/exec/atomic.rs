@@ -112,7 +112,10 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
                 Space::Shared | Space::Cluster => {
                     shared::update(warp, cx, (lane, mask), at[lane], width, order, change)?
                 }
-                _ => in_global(warp, cx, (lane, mask), at[lane], width, order, change)?,
+                _ => {
+                    let kind = if d.is_none() { Kind::Reduction } else { Kind::Update };
+                    in_global(warp, cx, (lane, mask), (at[lane], width), (kind, order), change)?
+                }
             };
         }
         if order.release {
@@ -160,7 +163,7 @@ pub(super) fn atomic_pair(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: 
                 let (at, change) = (at[lane] + 8 * index as u64, |old: u64| new.unwrap_or(old));
                 match space {
                     Space::Shared => shared::update(warp, cx, (lane, mask), at, 8, op.order, change),
-                    _ => in_global(warp, cx, (lane, mask), at, 8, op.order, change),
+                    _ => in_global(warp, cx, (lane, mask), (at, 8), (Kind::Update, op.order), change),
                 }
             };
             let found = [half(0, None)?, half(1, None)?];
@@ -191,9 +194,8 @@ fn in_global(
     warp: &Warp,
     cx: &mut Context<'_>,
     (lane, mask): (usize, u32),
-    at: u64,
-    width: usize,
-    order: MemoryOrder,
+    (at, width): (u64, usize),
+    (kind, order): (Kind, MemoryOrder),
     change: impl Fn(u64) -> u64,
 ) -> Result<u64, Stopped> {
     if !at.is_multiple_of(width as u64) {
@@ -229,5 +231,5 @@ fn in_global(
             u64::from(cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).unwrap_or_else(|old| old))
         }
     };
-    Ok(races::strong(warp, cx, lane, (at, width as u64), (Kind::Update, order), update))
+    Ok(races::strong(warp, cx, lane, (at, width as u64), (kind, order), update))
 }

@@ -17,7 +17,7 @@ use crate::exec::warp::Warp;
 use crate::ir::op::{MemoryOrder, Scope};
 
 /// What one write released.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Export {
     cluster: u32,
     /// The block's rank in its cluster.
@@ -119,6 +119,8 @@ pub(crate) enum Kind {
     Store,
     /// A read-modify-write.
     Update,
+    /// A read-modify-write that gives nobody the old value (`red`): there is nothing by which to acquire.
+    Reduction,
 }
 
 /// Carries out the strong access `body` of one lane to `len` bytes at `at`, with what it acquires and releases.
@@ -137,14 +139,14 @@ pub(crate) fn strong<T>(
     let rank = warp.agent.0 / grid.threads.div_ceil(32);
     let reader = Reader { cluster: cx.tracker.cluster, rank, scope: order.scope };
     let place = log.places.get(&at).filter(|(size, _)| *size == len).map(|(_, export)| *export);
-    if kind != Kind::Store
+    if matches!(kind, Kind::Load | Kind::Update)
         && let Some(export) = place
     {
         acquire(&log, &mut cx.tracker, &mut cx.order, (warp.agent, lane), (export, reader), order.acquire);
     }
     if kind != Kind::Load {
-        let before = place.filter(|_| kind == Kind::Update);
-        match release(&mut log, &cx.tracker, &cx.order, (warp.agent, lane), (reader, order), before) {
+        let before = place.filter(|_| kind != Kind::Store);
+        match release(&mut log, &mut cx.tracker, &cx.order, (warp.agent, lane), (reader, order), before) {
             Some(export) => {
                 log.forget(at, len);
                 log.places.insert(at, (len, export));
@@ -192,7 +194,7 @@ fn acquire(
 /// Logs what a write releases; `None` if it adds nothing.
 fn release(
     log: &mut Log,
-    tracker: &Tracker,
+    tracker: &mut Tracker,
     order: &Order,
     (agent, lane): (Agent, usize),
     (writer, how): (Reader, MemoryOrder),
@@ -214,8 +216,15 @@ fn release(
         let knows = |import: &&Import| clock.knows(import.source, import.lane as u32, import.time);
         let known = tracker.imports.iter().filter(knows).map(|import| import.export).collect();
         let Reader { cluster, rank, .. } = writer;
-        log.exports.push(Export { cluster, rank, scope, clock, known, before: last });
-        last = Some(log.exports.len() as u32 - 1);
+        let export = Export { cluster, rank, scope, clock, known, before: last };
+        // A lane that writes many places after one fence tells the same in all of them: told once, it is read once.
+        let newest = tracker.released.get(&(agent, lane)).copied();
+        let told = newest.filter(|newest| log.exports[*newest as usize] == export);
+        last = Some(told.unwrap_or_else(|| {
+            log.exports.push(export);
+            log.exports.len() as u32 - 1
+        }));
+        tracker.released.extend(last.map(|export| ((agent, lane), export)));
     }
     last.filter(|_| last != before)
 }

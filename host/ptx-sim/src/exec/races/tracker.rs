@@ -45,6 +45,8 @@ pub(crate) struct Tracker {
     /// The agent that stands for what a warp has imported.
     pub(super) sources: Vec<(Agent, Agent)>,
     pub(super) imports: Vec<Import>,
+    /// The newest export of each lane of the cluster.
+    pub(super) released: HashMap<(Agent, usize), u32>,
 }
 
 impl Tracker {
@@ -56,6 +58,7 @@ impl Tracker {
             known: (Agent(u32::MAX), 0),
             sources: Vec::new(),
             imports: Vec::new(),
+            released: HashMap::new(),
         }
     }
 
@@ -67,6 +70,7 @@ impl Tracker {
         self.known = (Agent(u32::MAX), 0);
         self.sources.clear();
         self.imports.clear();
+        self.released.clear();
     }
 
     /// The number of an event; `None` when there are more than can be told apart.
