@@ -113,13 +113,13 @@ impl Gpu {
             launch.function =
                 Some(self.0.functions.get(self, chosen.variant.module, &launch.entry, launch.shared_bytes)?);
         }
+        let clusters = if launch.cluster > 1 { format!(" in clusters of {}", launch.cluster) } else { String::new() };
         log::info!(
-            "{}: {} ({}), grid {} in clusters of {}, block {}, {} bytes of shared memory",
+            "{}: {} ({}), grid {}{clusters}, block {}, {} bytes of shared memory",
             table.op,
             launch.entry,
             launch.why,
             launch.grid,
-            launch.cluster,
             launch.block,
             launch.shared_bytes
         );
