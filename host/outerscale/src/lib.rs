@@ -16,7 +16,7 @@
 //! Nor do the stops fit together in a wrong order. Raw activations are no operand of the product:
 //!
 //! ```compile_fail,E0308
-//! use outerscale::{Activations, Gpu, Output, PerChannel, QuantizedWeights, ops};
+//! use outerscale::{Activations, Gpu, Output, PerChannel, QuantizedWeights, Workspace, ops};
 //! fn raw(gpu: &Gpu, x: &Activations<f32>, w: &QuantizedWeights<PerChannel>, y: &mut Output<f32>) {
 //!     let _ = ops::gemm(gpu, ops::Product { x, w, bias: None }, y, &mut Workspace::none(), ops::Choice::Auto);
 //! }
@@ -25,7 +25,7 @@
 //! And neither are weights where tokens belong:
 //!
 //! ```compile_fail,E0308
-//! use outerscale::{Gpu, Output, PerChannel, QuantizedWeights, ops};
+//! use outerscale::{Gpu, Output, PerChannel, QuantizedWeights, Workspace, ops};
 //! fn swapped(gpu: &Gpu, w: &QuantizedWeights<PerChannel>, y: &mut Output<f32>) {
 //!     let _ = ops::gemm(gpu, ops::Product { x: w, w, bias: None }, y, &mut Workspace::none(), ops::Choice::Auto);
 //! }
@@ -34,7 +34,7 @@
 //! In the right order:
 //!
 //! ```no_run
-//! use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, ops, ops::Choice};
+//! use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, Workspace, ops, ops::Choice};
 //! # fn main() -> outerscale::Result<()> {
 //! let gpu = Gpu::open(Backend::Auto)?;
 //! let x = Activations::upload(&gpu, &[1.0f32, -2.0, 3.0], Layout::contiguous(1, 3))?;

@@ -1,7 +1,7 @@
 //! A scale for each token belongs to x: weights have one for each output channel.
-use outerscale::{PackedCodes, PerToken, QuantizedWeights, Scales};
+use outerscale::{PackedWeights, PerToken, QuantizedWeights, Scales};
 
-fn weights(codes: PackedCodes, scales: Scales<PerToken>) {
+fn weights(codes: PackedWeights, scales: Scales<PerToken>) {
     let _ = QuantizedWeights::from_packed(codes, scales);
 }
 

@@ -1,7 +1,7 @@
 //! Nor can weights.
-use outerscale::{PackedCodes, PerInputChannel, QuantizedWeights, Scales};
+use outerscale::{PackedWeights, PerInputChannel, QuantizedWeights, Scales};
 
-fn weights(codes: PackedCodes, scales: Scales<PerInputChannel>) {
+fn weights(codes: PackedWeights, scales: Scales<PerInputChannel>) {
     let _ = QuantizedWeights::from_packed(codes, scales);
 }
 

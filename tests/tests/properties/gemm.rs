@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use outerscale::{
     Bias, Gpu, Int8Matrix, Layout, Output, OutputElement, PerChannel, PerTensor, PerToken, QuantizedTokens,
-    QuantizedWeights, Scales, TokenScale, WeightScale, ops, ops::Choice,
+    QuantizedWeights, Scales, TokenScale, WeightScale, Workspace, ops, ops::Choice,
 };
 use outerscale_tests::{
     data::{Codes, cancelling_bias, scales},
@@ -240,6 +240,11 @@ fn long_sums_of_large_codes() {
     }
 }
 
+/// A tile of any variant for each multiprocessor.
+fn large_workspace() -> Workspace {
+    Workspace::new(gpu(), 32 << 20).unwrap()
+}
+
 /// The largest K, all codes 127: the sum is 127 · 127 · 133,144 = 2,147,479,576, and must not wrap.
 #[test]
 fn the_largest_k_reaches_the_end_of_int32() {
@@ -254,9 +259,10 @@ fn the_largest_k_reaches_the_end_of_int32() {
     let (x, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
     let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
     assert!(x.download_codes().unwrap() == q_x && w.download_codes().unwrap() == q_w);
+    let mut workspace = large_workspace();
     for variant in variants("gemm") {
         let mut y = Output::<i32>::new(gpu, Layout::contiguous(1, 2)).unwrap();
-        ops::gemm(gpu, ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant).unwrap();
+        ops::gemm(gpu, ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace, variant).unwrap();
         assert_eq!(y.download().unwrap(), [2_147_479_576, -2_147_479_576], "gemm {variant:?}");
     }
 }
@@ -264,12 +270,13 @@ fn the_largest_k_reaches_the_end_of_int32() {
 /// Products too large for the oracle, by Freivalds' exact check.
 #[test]
 fn large_products() {
+    let mut workspace = large_workspace();
     for (m, n, k, codes) in [(260, 515, 1030, Codes::Uniform), (130, 190, 4100, Codes::Large)] {
         let (q_x, q_w) = (codes.matrix(m, k, 8), codes.matrix(n, k, 9));
         let (x, w) = (tokens::<PerTensor>(gpu(), &q_x, k, &[1.0]), weights::<PerTensor>(gpu(), &q_w, k, &[1.0]));
         for variant in variants("gemm") {
             let mut y = Output::<i32>::new(gpu(), Layout::contiguous(m as u64, n as u64)).unwrap();
-            ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant).unwrap();
+            ops::gemm(gpu(), ops::Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace, variant).unwrap();
             check_product(&y.download().unwrap(), &q_x, &q_w, k, 10)
                 .unwrap_or_else(|e| panic!("gemm {variant:?}: {e}"));
         }

@@ -44,17 +44,7 @@ impl Case {
 
 /// Variants of `gemm` that want a workspace for a product of a long K.
 fn sharing() -> Vec<&'static str> {
-    let problem = ops::Problem {
-        m: 5,
-        n: 200,
-        k: 3000,
-        multiprocessors: 132,
-        shared_limit: u32::MAX,
-        thread_limit: 1024,
-        workspace_bytes: u64::MAX,
-        arch: gpu().arch(),
-        version: gpu().version(),
-    };
+    let problem = ops::Problem { workspace_bytes: u64::MAX, ..ops::Problem::new(gpu(), 5, 200, 3000) };
     let variants = registry::op("gemm").unwrap().table.variants.iter();
     variants.filter(|v| (v.workspace)(&problem) > 0).map(|v| v.name).collect()
 }

@@ -33,6 +33,8 @@ struct Both {
     live: [u32; WARPS as usize],
     /// Copies on their way: their lane and byte.
     copies: Vec<(u32, u32, usize, FlightId)>,
+    /// The value that the next copy brings.
+    brings: u8,
 }
 
 impl Both {
@@ -50,6 +52,7 @@ impl Both {
             plain: Plain::default(),
             live: [ALL; WARPS as usize],
             copies: Vec::new(),
+            brings: 100,
         }
     }
 
@@ -239,8 +242,10 @@ impl Both {
                 let tags = (actor.lane(lane as usize), id.tag(lane as usize));
                 let found = self.shadow.begin_write(&self.order, &actor, tags, (at, 1));
                 let said = found.map_or_else(|found| Verdict::Bad(found.conflict), |()| Verdict::Clean);
-                // A value that nobody else writes.
-                let plain = self.plain.access(1 << thread(warp, lane), at, Some(100), false, Strong::default());
+                // A value that nobody else writes, nor another copy: the shadow does not know what a copy will bring.
+                let threads = 1 << thread(warp, lane);
+                let plain = self.plain.access(threads, at, Some(self.brings), false, Strong::default());
+                self.brings += 1;
                 self.plain.flying[at] = true;
                 self.copies.push((warp, lane, at, id));
                 return judge(said, &[plain]);
