@@ -11,9 +11,11 @@ use outerscale_tests::{
     harness::*,
 };
 
-/// M, N, K, blocks among which the tiles do not go evenly, and tiles: with whole waves before and without, parts of
-/// several tiles in a share, and several shares in a tile.
-const SHARED: [((usize, usize, usize), u32, [GemmTile; 3]); 3] = [
+/// M, N, K, blocks among which the tiles do not go evenly, and tiles.
+type Shared = ((usize, usize, usize), u32, [GemmTile; 3]);
+
+/// With whole waves before and without, parts of several tiles in a share, and several shares in a tile.
+const SHARED: [Shared; 3] = [
     ((3, 70, 1300), 7, [T16X64, T32X64, T64X64]),
     ((40, 130, 1100), 5, [T16X64, T64X64, T64X128]),
     ((129, 200, 1100), 3, [T128X128, T128X256, T128X256S3]),
