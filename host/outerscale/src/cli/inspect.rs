@@ -184,9 +184,14 @@ fn open(common: &Common) -> Result<(Gpu, Target)> {
     let Some(arch) = wanted else {
         let gpu = common.open()?;
         let (major, minor) = gpu.version();
-        // A GPU newer than this program's list of names takes the PTX too.
-        let own = || gpu.arch().name.parse();
-        let arch = format!("sm_{major}{minor}").parse().or_else(|_: UnknownArch| own()).map_err(unknown)?;
+        let own: NvvmArch = gpu.arch().name.parse().map_err(unknown)?;
+        let arch = if own.capability_value() == 10 * major + minor {
+            // With the suffix that its kernels have: sm_90a and not sm_90.
+            own
+        } else {
+            // A GPU newer than this program's list of names takes the PTX too.
+            format!("sm_{major}{minor}").parse().unwrap_or(own)
+        };
         let target = Target { arch, ptx: gpu.arch(), is_device: true };
         return Ok((gpu, target));
     };

@@ -277,6 +277,13 @@ fn inspect_takes_any_architecture_that_the_kernels_run_on() {
 }
 
 #[test]
+fn inspect_assembles_hoppers_kernels_without_being_told_for_what() {
+    let report = json(&outerscale(&["inspect", "gemm_d128x8_i32", "--json"]));
+    assert_eq!(report["target"], "sm_90a");
+    assert_eq!(report["kernels"].as_array().expect("a list").len(), 1);
+}
+
+#[test]
 fn inspect_lists_what_was_asked_for_alone() {
     let text = stdout(&outerscale(&["inspect", "gemm_t64x64_i32"]));
     assert!(text.contains("gemm_t64x64_i32") && !text.contains("quantize_"), "{text}");
