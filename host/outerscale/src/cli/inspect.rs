@@ -88,7 +88,7 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
         text += "What the kernels did when the simulator verified them (PTX instructions of warps):\n";
         let rows = counters.iter().map(|(name, c)| {
             let mut row = vec![name.clone()];
-            let figures = [c.launches, c.warp_instructions, c.mma, c.barriers, c.divergent_branches];
+            let figures = [c.launches, c.warp_instructions, c.mma + c.wgmma, c.barriers, c.divergent_branches];
             row.extend(figures.iter().map(u64::to_string));
             row.extend([c.global_bytes_read, c.global_bytes_written].iter().map(u64::to_string));
             row.extend([c.global.total(), c.shared.total()].map(|traffic| excess(&traffic)));
@@ -98,7 +98,7 @@ pub(crate) fn run(kernel: Option<&str>, sass: bool, common: &Common) -> Result<D
             "kernel",
             "launches",
             "instructions",
-            "mma",
+            "(wg)mma",
             "barriers",
             "divergent",
             "bytes read",
@@ -147,7 +147,7 @@ fn to_json(line: &Line, counters: Option<&Counters>) -> Value {
         })),
         "simulated": counters.map(|c| json!({
             "launches": c.launches, "blocks": c.blocks, "warp_instructions": c.warp_instructions,
-            "thread_instructions": c.thread_instructions, "mma": c.mma, "macs": c.macs, "barriers": c.barriers,
+            "thread_instructions": c.thread_instructions, "mma": c.mma, "wgmma": c.wgmma, "macs": c.macs, "barriers": c.barriers,
             "divergent_branches": c.divergent_branches, "global_bytes_read": c.global_bytes_read,
             "global_bytes_written": c.global_bytes_written, "shared_bytes_read": c.shared_bytes_read,
             "shared_bytes_written": c.shared_bytes_written, "atomics": c.atomics,
