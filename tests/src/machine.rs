@@ -156,13 +156,10 @@ impl Machine {
         // SAFETY: the contract's arguments are repr(C), without padding; `args` lives through the launch.
         let params = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(args).cast::<u8>(), size_of::<A>()) };
         let grid = self.how.blocks.unwrap_or_else(|| (variant.grid)(problem));
-        // As many multiprocessors as blocks: what a persistent variant takes its clusters by.
-        let multiprocessors = self.how.blocks.map_or(problem.multiprocessors, u64::from);
-        let cluster = (variant.cluster)(&Problem { multiprocessors, ..*problem });
         let shape = [variant.block / variant.block_rows, variant.block_rows, 1];
         let mut launch = Launch::new(&kernel, [grid, 1, 1], shape, params)
             .with_blocks(blocks)
-            .with_cluster([cluster, 1, 1])
+            .with_cluster([variant.cluster, 1, 1])
             .with_dynamic_shared(variant.shared_bytes)
             .with_schedule(self.how.schedule);
         launch.instruction_limit = INSTRUCTIONS;

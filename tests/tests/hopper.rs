@@ -1,6 +1,9 @@
 //! The product's kernels for Hopper, held to what makes them fast and to what makes them right whatever the timing.
 
-use contract::{decode_tile, hopper_tile::TILES};
+use contract::{
+    decode_tile,
+    hopper_tile::{HopperTile, TILES},
+};
 use cuda_builder::{
     NvvmArch,
     ptxas::{Ptxas, sass},
@@ -23,9 +26,13 @@ fn text() -> &'static str {
     arch.own(Module::GemmSm90).expect("just found")
 }
 
-fn variants() -> impl Iterator<Item = &'static Variant> {
+/// The variants of Hopper's tiles whose clusters have so many blocks, each with its tile; 1 and 2 launch the same kernels.
+fn variants(cluster: u32) -> impl Iterator<Item = (&'static Variant, &'static HopperTile)> {
     let all = registry::op("gemm").expect("the op").table.variants.iter();
-    all.filter(|variant| TILES.iter().any(|tile| tile.name == variant.name))
+    all.filter(move |variant| variant.cluster == cluster).filter_map(|variant| {
+        let tile = TILES.iter().find(|tile| variant.stem == format!("gemm_{}", tile.name))?;
+        Some((variant, tile))
+    })
 }
 
 /// What the loop over k_blocks may hold besides uniform arithmetic: products, waits and arrivals, the branch. Loads, stores, fences
@@ -52,8 +59,8 @@ fn the_main_loop_is_products_and_uniform_arithmetic() {
     }
     let code = ptxas.sass(text(), NvvmArch::Compute90a).unwrap_or_else(|e| panic!("{e}"));
     let mut problems = Vec::new();
-    for variant in variants() {
-        let tile = TILES.iter().find(|tile| tile.name == variant.name).expect("a variant is a tile's");
+    assert_eq!(variants(1).count(), TILES.len());
+    for (variant, tile) in variants(1) {
         for entry in variant.entries() {
             let Some(found) = code.get(&entry).and_then(|code| sass::innermost(code, "IGMMA")) else {
                 problems.push(format!("{entry}: no loop with products"));
@@ -126,7 +133,8 @@ fn the_loop_for_few_tokens_touches_no_memory_but_the_ring() {
 /// Pairs of blocks refill each other's slots: with one tile a cluster a slot that is released too early shows nothing.
 #[test]
 fn no_schedule_finds_anything_with_several_tiles_a_cluster() {
-    for variant in variants() {
+    assert_eq!(variants(2).count(), TILES.len());
+    for (variant, tile) in variants(2) {
         let several = HOPPER_PRODUCTS.iter().any(|&(m, n, k)| {
             let problem = Problem {
                 m: m as u64,
@@ -139,9 +147,8 @@ fn no_schedule_finds_anything_with_several_tiles_a_cluster() {
                 arch: ARCHS.last().expect("there is an architecture"),
                 version: (9, 0),
             };
-            let tile = TILES.iter().find(|tile| tile.name == variant.name).expect("a variant is a tile's");
             let (down, across) = tile.cluster_tiles(problem.m, problem.n, true);
-            (variant.cluster)(&problem) == 2 && (variant.grid)(&problem) == 2 && down * across >= 2
+            (variant.grid)(&problem) == 2 && down * across >= 2
         });
         assert!(several, "{}: no product of the referee gives a pair two tiles", variant.name);
         for dtype in [Dtype::Bf16, Dtype::I32] {

@@ -89,8 +89,9 @@ fn hopper_tiles_are_read_once(gpu: &Gpu) {
     let w = Weights::upload(gpu, &w, Layout::contiguous(n, k)).unwrap();
     let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
     for tile in hopper_tile::TILES {
+        let pair = format!("{}_pair", tile.name);
         for (choice, in_pair) in
-            [(Choice::Named(tile.name), false), (Choice::Limited { variant: tile.name, blocks: 2 }, true)]
+            [(Choice::Named(tile.name), false), (Choice::Limited { variant: &pair, blocks: 2 }, true)]
         {
             let (rows, cols) = tile.cluster_tile(in_pair);
             let (down, across) = tile.cluster_tiles(m, n, in_pair);

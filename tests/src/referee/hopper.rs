@@ -6,6 +6,7 @@ use contract::{
     decode_tile::{self, DecodeTile},
     hopper_tile,
 };
+use outerscale::{ops::Variant, ptx::Module};
 
 /// m, n, k, larger than for other tiles: the last is more than one tile for each of two blocks in a
 /// cluster, with K enough to go round the ring, and rows of y that TMA takes.
@@ -25,7 +26,14 @@ impl Trial<'_> {
 
     /// Whether the variant is one of `contract::hopper_tile`.
     fn is_sm90(&self) -> bool {
-        hopper_tile::TILES.iter().any(|tile| tile.name == self.variant.name)
+        self.variant.module == Module::GemmSm90 && self.decode_tile().is_none()
+    }
+
+    /// Of the variants of one of `contract::hopper_tile` the one with the largest clusters that the grid is whole ones of:
+    /// over the grids that a kernel is judged in both are tried, and neither twice.
+    pub(super) fn clustered(&self) -> &Variant {
+        let whole = |variant: &&&Variant| self.machine.how.blocks.is_none_or(|n| n.is_multiple_of(variant.cluster));
+        self.variants.iter().filter(whole).max_by_key(|variant| variant.cluster).unwrap_or(&self.variant)
     }
 
     /// The tile of a variant for few tokens.

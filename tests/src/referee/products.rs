@@ -81,7 +81,7 @@ impl Trial<'_> {
         } else if let Some(args) = self.decode_args(args) {
             self.machine.launch(self.entry, self.variant, &problem, &args)?;
         } else if let Some(args) = self.sm90_args(args, T::DTYPE.bytes()) {
-            self.machine.launch(self.entry, self.variant, &problem, &args)?;
+            self.machine.launch(self.entry, self.clustered(), &problem, &args)?;
         } else {
             self.machine.launch(self.entry, self.variant, &problem, &args)?;
         }

@@ -27,6 +27,9 @@ pub const SHARED_READ_BYTES: f64 = 128.0;
 /// (Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, arXiv:2402.13499, table 4).
 pub const MEMORY_LATENCY: f64 = 700.0;
 
+/// Clocks from one multiprocessor of a cluster to another (the same, section on distributed shared memory).
+pub const PEER_LATENCY: f64 = 180.0;
+
 /// Peak rates by NVIDIA's data sheets and architecture papers: int8 TOPS without sparsity ÷ multiprocessors ÷ boost
 /// clock, memory bandwidth likewise. L2: 64 bytes a clock and multiprocessor on the data-centre parts, of which DeepGEMM's
 /// model counts 46.6 on sm_90 (heuristics/sm90.hpp); the others scaled likewise from their slices. `mma.sync` on sm_90

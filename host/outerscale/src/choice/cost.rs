@@ -3,7 +3,7 @@
 //! Nothing here was fitted to a measurement: none was to be had. The sums are those of the facts in [`super::chips`],
 //! and what they decide is which of several variants is least bound. A table that `outerscale tune` measured goes first.
 
-use super::chips::{Chip, MEMORY_LATENCY, SHARED_READ_BYTES};
+use super::chips::{Chip, MEMORY_LATENCY, PEER_LATENCY, SHARED_READ_BYTES};
 
 /// Which instruction multiplies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,10 @@ impl Plan {
         u64::from(shared.min(chip.threads / self.threads.max(1)).min(self.by_registers).max(1))
     }
 
+    const fn is_clustered(&self) -> bool {
+        self.cluster.0 * self.cluster.1 > 1
+    }
+
     /// Clocks of one step where `blocks` run on a multiprocessor: what it multiplies, reads from shared memory, gets from
     /// L2, and waits for with so much on its way, all at a time.
     fn step_clocks(&self, chip: &Chip, blocks: u64) -> f64 {
@@ -144,8 +148,9 @@ impl Plan {
         let (along_m, along_n) = (f64::from(self.cluster.0), f64::from(self.cluster.1));
         let loaded = (rows / along_n + cols / along_m) * step;
         let l2 = loaded / chip.l2_bytes;
-        // Little's law: what is on its way arrives once a latency.
-        let waited = MEMORY_LATENCY * (rows + cols) * step / (f64::from(self.in_flight) * blocks as f64);
+        // Little's law: what is on its way arrives once a latency. A cluster's slot is free when all its blocks have said so.
+        let latency = MEMORY_LATENCY + if self.is_clustered() { PEER_LATENCY } else { 0.0 };
+        let waited = latency * (rows + cols) * step / (f64::from(self.in_flight) * blocks as f64);
         together([tensor, shared, l2, waited]) + STEP / blocks as f64
     }
 
@@ -171,7 +176,9 @@ impl Plan {
         let places = (multiprocessors / cluster).max(1) * cluster;
         // Adding up in L2 (read and written), reading and clearing, a tile for each block.
         let met = |blocks: u64| MEETING + (blocks * 4 * 4 * sums) as f64 / chip.l2_bytes;
-        let start = BLOCK + MEMORY_LATENCY + store;
+        // A cluster's blocks meet before the first copy and before the end.
+        let meetings = if self.is_clustered() { 2.0 * PEER_LATENCY } else { 0.0 };
+        let start = BLOCK + meetings + MEMORY_LATENCY + store;
         let room = self.resident(chip) * places;
         let (resident, steps_of_all, overhead) = match self.sharing {
             Sharing::LastWave if self.shared_tiles(tiles, steps, room).is_some() => {

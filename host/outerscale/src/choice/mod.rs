@@ -93,7 +93,7 @@ fn modelled(variant: &Variant, problem: &Problem, dtype: Dtype) -> Option<Cost> 
         multiprocessors: problem.multiprocessors,
         output_bytes: dtype.bytes(),
     };
-    plans::plan(variant.name, (variant.cluster)(problem)).map(|plan| plan.cost(&product, Chip::of(problem.version)))
+    plans::plan(variant).map(|plan| plan.cost(&product, Chip::of(problem.version)))
 }
 
 /// The best of the candidates that can run the problem, and why; None where none can.

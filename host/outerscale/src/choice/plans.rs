@@ -1,6 +1,7 @@
 //! How each variant of the products works, from the constants that its kernels are compiled with.
 
 use super::cost::{Between, Multiply, Plan, Sharing};
+use crate::ops::Variant;
 use contract::{
     decode_tile::{self, DecodeTile},
     gemm_tile::{self, GemmTile},
@@ -10,20 +11,21 @@ use contract::{
     stream::{self, STREAMS, Stream},
 };
 
-/// The plan of a product's variant whose blocks go in clusters of `cluster`; None for what the model does not know.
-pub(super) fn plan(variant: &str, cluster: u32) -> Option<Plan> {
-    if let Some(tile) = hopper_tile::TILES.iter().find(|tile| tile.name == variant) {
+/// The plan of a product's variant; None for what the model does not know.
+pub(super) fn plan(&Variant { name, cluster, .. }: &Variant) -> Option<Plan> {
+    let hopper = name.strip_suffix("_pair").unwrap_or(name);
+    if let Some(tile) = hopper_tile::TILES.iter().find(|tile| tile.name == hopper) {
         return Some(of_hopper(tile, cluster));
     }
-    if let Some(tile) = decode_tile::TILES.iter().find(|tile| tile.name == variant) {
+    if let Some(tile) = decode_tile::TILES.iter().find(|tile| tile.name == name) {
         return Some(of_decode(tile));
     }
-    if let Some(stream) = STREAMS.iter().find(|stream| stream.name == variant) {
+    if let Some(stream) = STREAMS.iter().find(|stream| stream.name == name) {
         return Some(of_stream(stream));
     }
-    let (tile, sharing) = match variant.strip_suffix("_streamk") {
+    let (tile, sharing) = match name.strip_suffix("_streamk") {
         Some(tile) => (tile, Sharing::LastWave),
-        None => (variant, Sharing::Tiles),
+        None => (name, Sharing::Tiles),
     };
     gemm_tile::TILES.iter().find(|own| own.name == tile).map(|tile| Plan { sharing, ..of_tile(tile) })
 }
@@ -64,7 +66,7 @@ const fn of_stream(stream: &Stream) -> Plan {
     }
 }
 
-/// A tile of a persistent block that multiplies by wgmma.
+/// A tile of a persistent block that multiplies by wgmma, in a cluster of so many blocks.
 const fn of_hopper(tile: &HopperTile, cluster: u32) -> Plan {
     Plan {
         block_m: tile.block_m,

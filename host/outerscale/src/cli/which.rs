@@ -59,7 +59,9 @@ pub(crate) fn run(question: &Question<'_>, common: &Common) -> Result<Done> {
     let rows = candidates.iter().map(|c| {
         let figures = [c.cost.map(|x| x.clocks), c.cost.map(|x| x.steps), c.cost.map(|x| x.memory)].map(number);
         let [clocks, steps, memory] = figures;
-        vec![c.variant.entry(question.dtype), word(c).to_owned(), clocks, steps, memory, why(c)]
+        // Some variants launch one kernel in several ways: its name alone would not tell them apart.
+        let (name, kernel) = (c.variant.name.to_owned(), c.variant.entry(question.dtype));
+        vec![name, kernel, word(c).to_owned(), clocks, steps, memory, why(c)]
     });
     let shape = if op.name.starts_with("gemm") {
         format!("M {m}, N {n}, K {k}, {} out, {workspace_bytes} bytes of workspace", question.dtype)
@@ -67,7 +69,7 @@ pub(crate) fn run(question: &Question<'_>, common: &Common) -> Result<Done> {
         format!("[{m}, {k}] of {}", question.dtype)
     };
     let mut text = format!("{}\n{}: {shape}\n", place_line(&gpu), op.name);
-    text += &table(&["kernel", "", "clocks", "of steps", "of memory alone", "why"], &[2, 3, 4], rows);
+    text += &table(&["variant", "kernel", "", "clocks", "of steps", "of memory alone", "why"], &[3, 4, 5], rows);
     if candidates.iter().any(|candidate| candidate.cost.is_some()) {
         text += "\nClocks of a multiprocessor by the cost model: what ranks the variants, not what was measured.\n";
     }
@@ -76,7 +78,8 @@ pub(crate) fn run(question: &Question<'_>, common: &Common) -> Result<Done> {
         "workspace_bytes": workspace_bytes,
         "chosen": chosen.variant.name, "kernel": chosen.variant.entry(question.dtype), "why": chosen.why.to_string(),
         "candidates": candidates.iter().map(|c| json!({
-            "variant": c.variant.name, "verdict": word(c), "why": why(c),
+            "variant": c.variant.name, "kernel": c.variant.entry(question.dtype), "blocks_of_a_cluster": c.variant.cluster,
+            "verdict": word(c), "why": why(c),
             "clocks": c.cost.map(|cost| json_number(cost.clocks)),
         })).collect::<Vec<_>>(),
     });

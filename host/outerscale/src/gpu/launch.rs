@@ -89,9 +89,9 @@ impl Gpu {
             let rule = "must be the one that all operands were made with: streams of two run in no order";
             return Err(Error::argument(table.op, "gpu", rule));
         }
+        let problem = choice.limit_problem(problem);
         let chosen = choose(table, &problem, dtype, choice)?;
         let entry = chosen.variant.entry(dtype);
-        let problem = choice.limit_problem(problem);
         let mut launch = Launch {
             entry,
             variant: chosen.variant.name,
@@ -99,7 +99,7 @@ impl Gpu {
             grid: 0,
             block: chosen.variant.block,
             block_rows: chosen.variant.block_rows,
-            cluster: (chosen.variant.cluster)(&problem),
+            cluster: chosen.variant.cluster,
             shared_bytes: chosen.variant.shared_bytes,
             gpu: self.clone(),
             function: None,

@@ -1,6 +1,6 @@
 //! The largest magnitude of each column, over any number of batches.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, ColumnAbsmax, Dtype, Error, Float, Gpu, Launch, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::ColumnAbsmaxArgs, grid};
@@ -17,7 +17,7 @@ pub(crate) const COLUMN_ABSMAX: Table = Table {
         grid: |p| grid::column_blocks(p.m, p.k),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "warp", when: always, why: "the only one" }],

@@ -3,7 +3,7 @@
 //! All divide their work into steps of which every block has as many as any other (`contract::split`), so that a product
 //! of any shape keeps the whole GPU busy; blocks that share a tile of y meet in the workspace.
 
-use super::variant::{any_problem, no_workspace, one_block};
+use super::variant::{any_problem, no_workspace};
 use super::{Preference, Problem, Variant};
 use crate::{
     Dtype, Gpu, Result,
@@ -39,7 +39,7 @@ const fn streaming(stream: Stream, stem: &'static str) -> Variant {
         grid: |_| 0,
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }
 }
@@ -75,7 +75,7 @@ const fn exchanged<const TILE: usize>(stem: &'static str) -> Variant {
         grid: |p| TILES[TILE].grid((p.m, p.n, p.k), p.multiprocessors),
         shared_bytes: TILES[TILE].shared_bytes(),
         workspace: |p| TILES[TILE].workspace_bytes((p.m, p.n, p.k), p.multiprocessors),
-        cluster: one_block,
+        cluster: 1,
         legal: |p| legal(p),
     }
 }

@@ -1,7 +1,7 @@
 //! The int8 product with the one epilogue of the numeric contract.
 
 use super::variant::{Table, always};
-use super::{Choice, Preference, Problem, Variant, decode, hopper, stream_k};
+use super::{Choice, Preference, Problem, decode, hopper, stream_k};
 use crate::{
     Bias, DeviceVector, Dtype, Error, Gpu, Launch, Output, OutputElement, PackedWeights, QuantizedTokens,
     QuantizedWeights, Result, TokenScale, WeightScale, Workspace,
@@ -28,7 +28,7 @@ macro_rules! tile_variant {
             grid: |p| contract::grid::tile_blocks($tile.tiles(p.m, p.n)),
             shared_bytes: $tile.shared_bytes(),
             workspace: $crate::ops::variant::no_workspace,
-            cluster: $crate::ops::variant::one_block,
+            cluster: 1,
             legal: $crate::ops::variant::any_problem,
         }
     }};
@@ -48,8 +48,6 @@ pub(super) const OTHER_PREFERENCES: &[Preference] = &[
 
 pub(super) const DTYPES: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
 
-const HOPPER: [Variant; 3] = hopper::tiles(["gemm_h128x256", "gemm_h256x128", "gemm_h128x128"], DTYPES);
-
 pub(crate) const GEMM: Table = Table {
     op: "gemm",
     variants: &[
@@ -62,9 +60,12 @@ pub(crate) const GEMM: Table = Table {
         tile_variant!(T64X64, "gemm_t64x64", DTYPES),
         tile_variant!(T32X64, "gemm_t32x64", DTYPES),
         tile_variant!(T16X64, "gemm_t16x64", DTYPES),
-        HOPPER[0],
-        HOPPER[1],
-        HOPPER[2],
+        hopper::VARIANTS[0],
+        hopper::VARIANTS[1],
+        hopper::VARIANTS[2],
+        hopper::VARIANTS[3],
+        hopper::VARIANTS[4],
+        hopper::VARIANTS[5],
         decode::EXCHANGED[0],
         decode::EXCHANGED[1],
         decode::EXCHANGED[2],
@@ -278,13 +279,16 @@ mod tests {
         let names: Vec<_> = GEMM.variants.iter().map(|v| v.name).collect();
         let streams = contract::stream::STREAMS.iter().map(|stream| stream.name.to_owned());
         let tiles = || contract::gemm_tile::TILES.iter().map(|tile| tile.name.to_owned());
-        let hopper = contract::hopper_tile::TILES.iter().map(|tile| tile.name.to_owned());
+        let hopper = || contract::hopper_tile::TILES.iter().map(|tile| tile.name.to_owned());
+        let pairs = hopper().map(|name| format!("{name}_pair"));
         let exchanged = contract::decode_tile::TILES.iter().map(|tile| tile.name.to_owned());
         let shared = tiles().map(|name| format!("{name}_streamk"));
-        let compiled: Vec<_> = streams.chain(tiles()).chain(hopper).chain(exchanged).chain(shared).collect();
+        let compiled: Vec<_> =
+            streams.chain(tiles()).chain(hopper()).chain(pairs).chain(exchanged).chain(shared).collect();
         assert_eq!(names, compiled);
         for variant in GEMM.variants {
-            assert_eq!(variant.stem, format!("gemm_{}", variant.name.trim_end_matches("_streamk")));
+            let tile = variant.name.trim_end_matches("_streamk").trim_end_matches("_pair");
+            assert_eq!(variant.stem, format!("gemm_{tile}"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The variants of products on Hopper (module `gemm_sm90`): persistent blocks, alone or in clusters of two.
 
+use super::gemm::DTYPES;
 use super::variant::no_workspace;
 use super::{Preference, Problem, Variant};
 use crate::{
@@ -8,29 +9,49 @@ use crate::{
     ptx::Module,
 };
 use contract::args::{GemmArgs, GemmSm90Args, TensorMap};
-use contract::hopper_tile::{self, H128X128, H128X256, H256X128, HopperTile, Multicast, TILES};
+use contract::hopper_tile::{self, H128X128, H128X256, H256X128, HopperTile, TILES};
 
-/// One variant a tile configuration, in the order of `contract::hopper_tile::TILES`.
-pub(super) const fn tiles(stems: [&'static str; 3], dtypes: &'static [Dtype]) -> [Variant; 3] {
-    const fn tile<const TILE: usize>(stem: &'static str, dtypes: &'static [Dtype]) -> Variant {
-        Variant {
-            name: TILES[TILE].name,
-            module: Module::GemmSm90,
-            stem,
-            dtypes,
-            block: hopper_tile::THREADS,
-            block_rows: 1,
-            grid: |p| grid(&TILES[TILE], p),
-            shared_bytes: TILES[TILE].shared_bytes(),
-            workspace: no_workspace,
-            cluster: |p| if in_pairs(&TILES[TILE], p) { 2 } else { 1 },
-            legal: |p| legal(&TILES[TILE], p),
-        }
+/// Two variants a tile configuration, by the same kernels: of single blocks, and of pairs that share an operand. In the
+/// order of `contract::hopper_tile::TILES`, first all of single blocks.
+pub(super) const VARIANTS: [Variant; 6] = [
+    alone::<0>("gemm_h128x256"),
+    alone::<1>("gemm_h256x128"),
+    alone::<2>("gemm_h128x128"),
+    in_pairs::<0>("h128x256_pair", "gemm_h128x256"),
+    in_pairs::<1>("h256x128_pair", "gemm_h256x128"),
+    in_pairs::<2>("h128x128_pair", "gemm_h128x128"),
+];
+
+const fn alone<const TILE: usize>(stem: &'static str) -> Variant {
+    Variant {
+        name: TILES[TILE].name,
+        module: Module::GemmSm90,
+        stem,
+        dtypes: DTYPES,
+        block: hopper_tile::THREADS,
+        block_rows: 1,
+        grid: |p| grid(tile_count(&TILES[TILE], p, false), p.multiprocessors, 1),
+        shared_bytes: TILES[TILE].shared_bytes(),
+        workspace: no_workspace,
+        cluster: 1,
+        legal: |p| legal(&TILES[TILE], p),
     }
-    [tile::<0>(stems[0], dtypes), tile::<1>(stems[1], dtypes), tile::<2>(stems[2], dtypes)]
 }
 
-/// Which of them a product prefers, where the GPU has them.
+const fn in_pairs<const TILE: usize>(name: &'static str, stem: &'static str) -> Variant {
+    Variant {
+        name,
+        grid: |p| grid(tile_count(&TILES[TILE], p, true), p.multiprocessors, PAIR),
+        cluster: PAIR,
+        legal: |p| legal(&TILES[TILE], p).and_then(|()| has_room_for_a_pair(p)),
+        ..alone::<TILE>(stem)
+    }
+}
+
+/// Blocks of a cluster that share an operand.
+const PAIR: u32 = 2;
+
+/// Which of them a product prefers, where the GPU has them and nothing is known of what they take.
 pub(super) const PREFERENCES: [Preference; 3] = [
     Preference {
         variant: H128X128.name,
@@ -59,22 +80,18 @@ fn waves(tile: &HopperTile, p: &Problem) -> u64 {
     tile_count(tile, p, false).div_ceil(p.multiprocessors.max(1))
 }
 
-/// Whether blocks go in pairs that share an operand. In one wave that saves nothing that L2 has not; and where the shared
-/// side has an odd number of tiles, one block of the last pair has none: not more than one of nine.
-fn in_pairs(tile: &HopperTile, p: &Problem) -> bool {
-    let (down, across) = tile.cluster_tiles(p.m, p.n, false);
-    let side = match tile.multicast {
-        Multicast::W => down,
-        Multicast::X => across,
-    };
-    p.multiprocessors >= 2 && down.saturating_mul(across) > p.multiprocessors && (side.is_multiple_of(2) || side >= 9)
+/// A block for each multiprocessor, or for each tile where there are fewer: whole clusters, at least one.
+fn grid(cluster_tiles: u64, multiprocessors: u64, cluster: u32) -> u32 {
+    // No more than there are multiprocessors, but for a cluster that nothing has room for.
+    (cluster_tiles.min(multiprocessors / u64::from(cluster)).max(1) * u64::from(cluster)) as u32
 }
 
-/// A block for each multiprocessor, or for each tile where there are fewer.
-fn grid(tile: &HopperTile, p: &Problem) -> u32 {
-    let pair = in_pairs(tile, p);
-    let blocks = if pair { 2 } else { 1 };
-    (blocks * tile_count(tile, p, pair).min(p.multiprocessors / blocks).max(1)) as u32
+/// The blocks of a cluster run at the same time, each on a multiprocessor of its own as shared memory holds one.
+fn has_room_for_a_pair(p: &Problem) -> std::result::Result<(), String> {
+    match p.multiprocessors {
+        0 | 1 => Err(format!("a pair of blocks needs 2 multiprocessors, it may have {}", p.multiprocessors)),
+        _ => Ok(()),
+    }
 }
 
 /// Coordinates of tensor maps are i32, and so must be where the last tile ends; tiles are counted in 32 bits.
@@ -139,20 +156,44 @@ mod tests {
     }
 
     #[test]
+    fn variants_are_each_tile_alone_and_in_pairs_by_the_same_kernels() {
+        for (at, tile) in TILES.iter().enumerate() {
+            let (alone, paired) = (VARIANTS[at], VARIANTS[TILES.len() + at]);
+            assert_eq!((alone.name, alone.cluster), (tile.name, 1));
+            assert_eq!((paired.name, paired.cluster), (format!("{}_pair", tile.name).as_str(), PAIR));
+            assert_eq!((alone.stem, alone.stem), (paired.stem, format!("gemm_{}", tile.name).as_str()));
+            assert_eq!((alone.shared_bytes, paired.shared_bytes), (tile.shared_bytes(), tile.shared_bytes()));
+        }
+    }
+
+    #[test]
     fn grids_are_whole_clusters_and_no_larger_than_the_gpu() {
-        for tile in TILES {
+        for variant in VARIANTS {
             for (m, n) in [(1, 1), (128, 8192), (8192, 8192), (8200, 300), (129, 100_000)] {
-                for multiprocessors in [1, 2, 3, 114, 132] {
+                for multiprocessors in [1, 2, 3, 114, 131, 132] {
                     let p = problem(m, n, multiprocessors);
-                    let (grid, pair) = (u64::from(grid(&tile, &p)), in_pairs(&tile, &p));
-                    assert!(grid >= 1 && grid <= multiprocessors, "{tile:?} {p:?}: {grid}");
-                    assert!(!pair || grid.is_multiple_of(2), "{tile:?} {p:?}: {grid}");
+                    let grid = (variant.grid)(&p);
+                    assert!(grid >= 1 && grid.is_multiple_of(variant.cluster), "{} {p:?}: {grid}", variant.name);
+                    let runs = (variant.legal)(&p).is_ok();
+                    assert!(!runs || u64::from(grid) <= multiprocessors, "{} {p:?}: {grid}", variant.name);
                 }
             }
         }
-        assert_eq!(grid(&H128X256, &problem(8192, 8192, 132)), 132);
-        assert!(in_pairs(&H128X256, &problem(8192, 8192, 132)) && !in_pairs(&H128X256, &problem(1024, 1024, 132)));
-        assert!(!in_pairs(&H128X256, &problem(300, 100_000, 132)), "a third of the pairs would be one block's");
+        let grids = |m, n| VARIANTS.map(|variant| (variant.grid)(&problem(m, n, 131)));
+        assert_eq!(grids(8192, 8192), [131, 131, 131, 130, 130, 130]);
+        // Tiles, and tiles of pairs: of the last pair one block may have none.
+        assert_eq!(grids(300, 300), [6, 6, 9, 8, 8, 12]);
+    }
+
+    #[test]
+    fn a_pair_needs_two_multiprocessors_and_nothing_else() {
+        for variant in VARIANTS {
+            let legal = |m, n, multiprocessors| (variant.legal)(&problem(m, n, multiprocessors));
+            assert_eq!(legal(8192, 8192, 1).is_ok(), variant.cluster == 1, "{}", variant.name);
+            assert!(legal(1, 1, 2).is_ok() && legal(300, 100_000, 132).is_ok(), "{}", variant.name);
+        }
+        let refused = (VARIANTS[3].legal)(&problem(1, 1, 1)).unwrap_err();
+        assert_eq!(refused, "a pair of blocks needs 2 multiprocessors, it may have 1");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which columns have an element of at least a threshold's magnitude.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, Dtype, Error, Float, Gpu, Launch, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::OutlierColumnsArgs, grid};
@@ -17,7 +17,7 @@ pub(crate) const OUTLIER_COLUMNS: Table = Table {
         grid: |p| grid::outlier_blocks(p.m, p.k),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],

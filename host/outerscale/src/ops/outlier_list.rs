@@ -1,6 +1,6 @@
 //! The outlier columns in order, and how many: on the device alone.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant};
 use crate::{Dtype, Error, Gpu, Launch, OutlierColumns, OutlierMasks, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::OutlierListArgs, grid};
@@ -17,7 +17,7 @@ pub(crate) const OUTLIER_LIST: Table = Table {
         grid: |_| 1,
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],

@@ -1,6 +1,6 @@
 //! Codes from elsewhere, brought into the shape that the product relies on.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::operands::CodeMatrix;
 use crate::{Dtype, Gpu, Int8Matrix, Launch, PackedCodes, Result, gpu::LaunchRequest, ptx::Module};
@@ -18,7 +18,7 @@ pub(crate) const PACK_ROWS: Table = Table {
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],

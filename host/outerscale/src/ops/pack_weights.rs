@@ -1,6 +1,6 @@
 //! Codes of weights, brought once into the layout that the products read.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::memory::{DeviceMatrix, DeviceMemory};
 use crate::operands::CodeMatrix;
@@ -21,7 +21,7 @@ pub(crate) const PACK_WEIGHTS: Table = Table {
         grid: |p| grid::row_blocks(packed::bytes(p.m, p.k) / CHUNK_BYTES as u64, grid::THREADS as u64),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "chunk", when: always, why: "the only one" }],

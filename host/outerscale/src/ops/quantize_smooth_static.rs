@@ -1,7 +1,7 @@
 //! Codes with a scale that is given, of x divided by smoothing factors, in one pass.
 
 use super::quantize_smooth_token::check_factors;
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, StaticScale, Variant, check_cols};
 use crate::{
     Activations, Dtype, Float, Gpu, Launch, PerInputChannel, PerTensor, QuantizedTokens, Result, Scales,
@@ -24,7 +24,7 @@ pub(crate) const QUANTIZE_SMOOTH_STATIC: Table = Table {
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],

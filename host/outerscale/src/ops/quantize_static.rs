@@ -1,6 +1,6 @@
 //! Codes with a scale that is given.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     Activations, Dtype, Float, Gpu, InputCounters, Launch, PerTensor, QuantizedTokens, Result, Scales,
@@ -20,7 +20,7 @@ pub(crate) const QUANTIZE_STATIC: Table = Table {
         grid: |p| grid::row_blocks(p.m, 1),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],

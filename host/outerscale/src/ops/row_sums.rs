@@ -1,6 +1,6 @@
 //! The sum of each row of the weights' codes, which products with zero points need.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{
     DeviceVector, Dtype, Gpu, Launch, QuantizedWeights, Result, WeightScale, WeightSums, gpu::LaunchRequest,
@@ -20,7 +20,7 @@ pub(crate) const ROW_SUMS: Table = Table {
         grid: |p| grid::row_blocks(p.m, grid::WARP_ROWS),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "warp", when: always, why: "the only one" }],

@@ -1,6 +1,6 @@
 //! One scale for a batch, from a moving average over the batches before it: nothing of it waits for the host.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant};
 use crate::{
     Dtype, Error, Gpu, Launch, PartialAbsmax, PerTensor, Result, RunningState, Scales, gpu::LaunchRequest, ptx::Module,
@@ -19,7 +19,7 @@ pub(crate) const RUNNING_SCALE: Table = Table {
         grid: |_| 1,
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],

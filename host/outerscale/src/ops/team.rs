@@ -1,6 +1,6 @@
 //! The variants of the kernels that look at a whole row: one kernel, with any number of threads to a row.
 
-use super::variant::{always, any_problem, no_workspace, one_block};
+use super::variant::{always, any_problem, no_workspace};
 use super::{Preference, Problem, Variant};
 use crate::{Dtype, ptx::Module};
 use contract::grid;
@@ -18,7 +18,7 @@ macro_rules! team {
             grid: |p| grid::row_blocks(p.m, grid::team_rows($team)),
             shared_bytes: 0,
             workspace: no_workspace,
-            cluster: one_block,
+            cluster: 1,
             legal: any_problem,
         }
     };

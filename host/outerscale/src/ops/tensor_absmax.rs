@@ -1,6 +1,6 @@
 //! The largest magnitude of a tensor, up to one reduction of the blocks' maxima.
 
-use super::variant::{Table, always, any_problem, no_workspace, one_block};
+use super::variant::{Table, always, any_problem, no_workspace};
 use super::{Choice, Preference, Problem, Variant, check_cols};
 use crate::{Activations, Dtype, Float, Gpu, Launch, PartialAbsmax, Result, gpu::LaunchRequest, ptx::Module};
 use contract::{args::TensorAbsmaxArgs, grid};
@@ -17,7 +17,7 @@ pub(crate) const TENSOR_ABSMAX: Table = Table {
         grid: |p| grid::partials(p.m, p.k),
         shared_bytes: 0,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     }],
     preferences: &[Preference { variant: "block", when: always, why: "the only one" }],

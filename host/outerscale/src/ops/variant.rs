@@ -69,7 +69,7 @@ pub struct Variant {
     /// Bytes of workspace in which its blocks meet.
     pub workspace: fn(&Problem) -> u64,
     /// Blocks of a cluster (sm_90 and later), of which a grid is whole ones; 1: none.
-    pub cluster: fn(&Problem) -> u32,
+    pub cluster: u32,
     /// Why it cannot run a problem, whatever the GPU has.
     pub legal: fn(&Problem) -> std::result::Result<(), String>,
 }
@@ -149,8 +149,8 @@ pub enum Choice<'a> {
     Auto,
     /// The one of this name, if it can run the problem.
     Named(&'a str),
-    /// The one of this name in at most so many blocks, each of which walks on in steps of the grid: any number is
-    /// right, and leaves multiprocessors to others. 0 counts as 1.
+    /// The one of this name in at most so many blocks, each of which walks on in steps of the grid: any number that
+    /// has a whole cluster is right, and leaves multiprocessors to others. 0 counts as 1.
     Limited {
         /// The variant.
         variant: &'a str,
@@ -217,11 +217,6 @@ pub fn choose(table: &Table, problem: &Problem, dtype: Dtype, choice: Choice<'_>
     })
 }
 
-/// The cluster of a variant that has none.
-pub(super) fn one_block(_: &Problem) -> u32 {
-    1
-}
-
 /// The rule of a variant that runs every problem.
 pub(super) fn any_problem(_: &Problem) -> std::result::Result<(), String> {
     Ok(())
@@ -252,7 +247,7 @@ mod tests {
         grid: |p| p.m as u32,
         shared_bytes: 1 << 10,
         workspace: no_workspace,
-        cluster: one_block,
+        cluster: 1,
         legal: any_problem,
     };
     const LARGE: Variant = Variant { name: "large", stem: "op_large", shared_bytes: 96 << 10, ..SMALL };

@@ -19,6 +19,13 @@ fn a_shape_names_its_variant_and_why_none_of_the_others() {
     assert_eq!(candidates[0]["variant"], answer["chosen"]);
     assert!(answer["kernel"].as_str().unwrap().ends_with("_bf16"), "{answer:#}");
     assert!(candidates.iter().all(|c| !c["why"].as_str().unwrap().is_empty()), "{answer:#}");
+    // Several variants launch one kernel: each is named, and its clusters with it.
+    let of_kernel = |kernel: &str| candidates.iter().filter(|c| c["kernel"] == kernel).collect::<Vec<_>>();
+    let shared = of_kernel("gemm_t64x64_bf16");
+    let names: Vec<_> = shared.iter().map(|c| c["variant"].as_str().unwrap()).collect();
+    assert!(names.len() == 2 && names.contains(&"t64x64") && names.contains(&"t64x64_streamk"), "{names:?}");
+    let pair = candidates.iter().find(|c| c["variant"] == "h128x256_pair").unwrap();
+    assert_eq!((&pair["kernel"], &pair["blocks_of_a_cluster"]), (&"gemm_h128x256_bf16".into(), &2.into()));
     // Another shape takes another variant.
     let few = json(&["inspect", "--shape", "1,8192,8192", "--out-dtype", "i32"]);
     assert_ne!(few["chosen"], answer["chosen"]);
@@ -62,4 +69,11 @@ fn tuning_wants_a_gpu_and_lists_without_one() {
     assert_eq!((shapes.len(), &shapes[0]["m"]), (2, &Value::from(16)));
     assert!(shapes.iter().all(|shape| shape["variants"].as_array().unwrap().len() >= 3), "{listed:#}");
     assert_refused(&outerscale(&["tune", "--list", "--out", "x"]), "cannot be used with");
+    // On Hopper every tile alone and in pairs: what pays is measured, not ruled.
+    let listed = json(&["tune", "--list", "--arch", "sm_90a", "--shape", "512,4096,4096"]);
+    let names = listed["shapes"][0]["variants"].as_array().unwrap();
+    for tile in ["h128x256", "h256x128", "h128x128"] {
+        let pair = Value::from(format!("{tile}_pair"));
+        assert!(names.contains(&tile.into()) && names.contains(&pair), "{pair}: {names:?}");
+    }
 }
