@@ -90,7 +90,7 @@ impl DecodeTile {
     /// Blocks for a product: one for each multiprocessor, but not so many that one has less than a k_block.
     pub const fn grid(&self, (m, n, k): (u64, u64, u64), multiprocessors: u64) -> u32 {
         let (across, down) = self.tiles(m, n);
-        let steps = across * down * k_blocks(k);
+        let steps = across.saturating_mul(down).saturating_mul(k_blocks(k));
         let blocks = if steps < multiprocessors { steps } else { multiprocessors };
         if blocks == 0 { 1 } else { blocks as u32 }
     }
@@ -193,6 +193,7 @@ mod tests {
             (D128X8.grid((9, 129, 129), 132), D128X16.grid((9, 1, 1), 132), D128X8.grid((0, 1, 1), 132)),
             (8, 1, 1)
         );
+        assert_eq!(D128X16.grid((u64::MAX, u64::MAX, 256), 132), 132);
         assert_eq!(D128X64.workspace_bytes((64, 4096, 128), 132), 0);
         assert_eq!(D128X64.workspace_bytes((64, 4096, 4096), 132), 768 + 132 * 64 * 128 * 4);
     }

@@ -99,10 +99,10 @@ impl GemmTile {
         let by_shared = (shared_limit + RESERVED_SHARED_BYTES) / (self.shared_bytes() + RESERVED_SHARED_BYTES);
         if by_shared < self.blocks { by_shared } else { self.blocks }
     }
-    /// Number of tiles of an `m × n` output.
+    /// Number of tiles of an `m × n` output; of one that no memory holds, at most what the number can be.
     #[inline(always)]
     pub const fn tiles(&self, m: u64, n: u64) -> u64 {
-        m.div_ceil(self.block_m as u64) * n.div_ceil(self.block_n as u64)
+        m.div_ceil(self.block_m as u64).saturating_mul(n.div_ceil(self.block_n as u64))
     }
     /// Tile rows that are walked through together, so that the tiles of w stay in L2 while they are used.
     pub const GROUP: u32 = 8;
@@ -217,6 +217,7 @@ mod tests {
         assert_eq!(T128X128.tiles(129, 128), 2);
         assert_eq!(T16X64.tiles(17, 65), 4);
         assert_eq!(T16X64.tiles(0, 65), 0);
+        assert_eq!(T16X64.tiles(u64::MAX, u64::MAX), u64::MAX);
     }
 
     #[test]

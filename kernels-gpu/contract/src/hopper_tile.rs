@@ -241,10 +241,22 @@ const fn at_least_one(n: u32) -> u32 {
 /// The most tiles that [`position`] can tell apart with room for the steps of a grid.
 pub const MAX_TILES: u64 = 1 << 28;
 
-/// The descriptor of a K-major operand with the 128-byte swizzle (PTX ISA 9.1, section 9.7.15.5.1.2) that begins at shared
-/// address `16 * place`: groups of eight rows follow each other, 1,024 bytes apart. A step of 32 bytes along K is 2 places.
+/// The unit of places in descriptors, bytes.
+pub const PLACE_BYTES: u32 = 16;
+
+/// The place of a shared address in descriptors, below 2¹⁴ (PTX ISA 9.1, section 9.7.15.5.1.2, `matrix-descriptor-encode`).
 ///
-/// `place` is below 2¹⁴, as all of shared memory is, so that it is added as it stands: the rest is one constant.
+/// In a cluster a block's own addresses have its rank from bit 24 on (ptxas 13.0.88 makes them of `SR_CgaCtaId`), which
+/// would stand in a descriptor where another field does.
+#[inline(always)]
+pub const fn place(addr: u32) -> u32 {
+    (addr & 0x3_ffff) / PLACE_BYTES
+}
+
+/// The descriptor of a K-major operand with the 128-byte swizzle (PTX ISA 9.1, section 9.7.15.5.1.2) that begins at a
+/// [`place`]: groups of eight rows follow each other, 1,024 bytes apart. A step of 32 bytes along K is 2 places.
+///
+/// Places are added as they stand, being below 2¹⁴ as all of shared memory is: the rest is one constant.
 #[inline(always)]
 pub const fn descriptor(place: u32) -> u64 {
     const SWIZZLE_128B: u64 = 1 << 62;
@@ -293,10 +305,11 @@ mod tests {
 
     #[test]
     fn a_descriptor_has_its_fields_in_their_places() {
-        let d = descriptor(0x3_4400 / 16);
+        let d = descriptor(place(0x3_4400));
         assert_eq!(d & 0x3fff, 0x3_4400 >> 4, "address");
         assert_eq!(d >> 32 & 0x3fff, 1024 >> 4, "stride");
         assert_eq!((d >> 49 & 7, d >> 62), (0, 1), "base offset, swizzle");
-        const { assert!(MAX_SHARED_BYTES / 16 < 1 << 14) };
+        assert_eq!(descriptor(place(3 << 24 | 0x3_4400)), d, "in the fourth block of a cluster");
+        const { assert!(MAX_SHARED_BYTES / PLACE_BYTES < 1 << 14) };
     }
 }

@@ -14,7 +14,7 @@ pub const PANEL_ROWS: u64 = 64;
 /// Bytes of one k_block of a panel.
 pub const TILE_BYTES: u64 = PANEL_ROWS * ROW_BYTES as u64;
 
-/// Alignment of the first byte: a swizzled tile that is copied whole has to start where its pattern does.
+/// Alignment of the first byte, so that rows are whole cache lines; a bulk copy needs 16.
 pub const ALIGN_BYTES: u64 = 128;
 
 /// Panels of `rows` rows.

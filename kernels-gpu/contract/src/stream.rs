@@ -73,7 +73,8 @@ impl Stream {
 
     /// Blocks for a product on `multiprocessors` multiprocessors: as many as run at a time, one a step at most.
     pub const fn grid(&self, (m, n, k): (u64, u64, u64), multiprocessors: u64) -> u32 {
-        let (steps, room) = (self.tiles(m, n) * steps_a_tile(k) as u64, self.blocks as u64 * multiprocessors);
+        let tiles = m.div_ceil(self.tokens as u64).saturating_mul(panels(n));
+        let (steps, room) = (tiles.saturating_mul(steps_a_tile(k) as u64), self.blocks as u64 * multiprocessors);
         let blocks = if steps < room { steps } else { room };
         if blocks == 0 { 1 } else { blocks as u32 }
     }
@@ -192,6 +193,7 @@ mod tests {
         assert_eq!((STREAM8.grid((1, 1024, 4096), 132), STREAM8.grid((8, 4096, 4096), 132)), (128, 396));
         assert_eq!((STREAM8.grid((9, 65, 513), 132), STREAM16.grid((9, 65, 513), 132)), (8, 4));
         assert_eq!((STREAM8.grid((0, 5, 5), 132), STREAM16.grid((1, 1 << 40, 64), 132)), (1, 396));
+        assert_eq!(STREAM8.grid((u64::MAX, u64::MAX, 1024), 132), 396);
         assert_eq!((STREAM8.tile_tokens(3), STREAM8.tile_tokens(9)), (3, 8));
     }
 }

@@ -243,6 +243,26 @@ fn memory_of_the_callers() {
     }
 }
 
+/// One row may have any stride, more than TMA takes too: nothing goes on from it.
+#[test]
+fn one_row_of_any_stride() {
+    let (n, k) = (21usize, 130usize);
+    let (q, q_w) = (Codes::Uniform.matrix(1, k, 3), Codes::Uniform.matrix(n, k, 4));
+    let far = |cols: usize| Layout::contiguous(1, cols as u64).with_row_stride(1 << 41);
+    let row = PackedCodes::as_they_lie(&Int8Matrix::upload(gpu(), &q, far(k)).unwrap()).unwrap();
+    let x = QuantizedTokens::<PerToken>::from_packed(row, Scales::upload(gpu(), &scales(1, 3)).unwrap()).unwrap();
+    let w = weights::<PerChannel>(gpu(), &q_w, k, &scales(n, 4));
+    let want = oracle::gemm_i32(&q, &q_w, 1, n, k).unwrap();
+    for variant in variants("gemm").chain([Choice::Auto]) {
+        let what = format!("gemm {variant:?}, one row");
+        let mut y = Output::<i32>::new(gpu(), far(n)).unwrap();
+        let launched = ops::gemm(gpu(), Product { x: &x, w: &w, bias: None }, &mut y, &mut workspace(), variant);
+        if ran(&what, variant, launched) {
+            assert_eq!(y.download().unwrap(), want, "{what}");
+        }
+    }
+}
+
 /// Rows so far apart that an element's number, and a byte's, need more than 32 bits, in x, codes and y. The simulator's
 /// memory is sparse: what nobody writes costs nothing.
 #[test]

@@ -99,8 +99,9 @@ impl CodeMatrix {
         if rows > 0 && end > memory.bytes() {
             return Err(format!("the memory ends before the last of them has {} bytes", readable_row_bytes(cols)));
         }
-        // Codes from elsewhere may hold -128. The stride of one row alone may be anything.
-        let row_bytes = row_stride.next_multiple_of(CHUNK_BYTES);
+        // The stride of one row alone may be anything, more than TMA takes too.
+        let row_bytes = if rows > 1 { row_stride } else { readable_row_bytes(cols) };
+        // Codes from elsewhere may hold -128.
         Ok(CodeMatrix { memory: memory.clone(), offset, row_bytes, rows, cols, magnitude: 128, is_room: false })
     }
 

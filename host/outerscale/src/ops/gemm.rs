@@ -225,17 +225,26 @@ pub(super) fn launch_symmetric<T: OutputElement>(
 
 /// The bytes of workspace with which every variant that runs a product of M = `m`, N = `n`, K = `k` can be chosen.
 pub fn workspace_bytes(gpu: &Gpu, m: u64, n: u64, k: u64) -> u64 {
-    let problem = Problem { workspace_bytes: u64::MAX, ..Problem::new(gpu, m, n, k) };
+    workspace_of(&Problem::new(gpu, m, n, k))
+}
+
+/// The bytes with which that is so for every M up to `most`: of some M in between more than of the largest.
+pub fn workspace_bytes_up_to(gpu: &Gpu, most: u64, n: u64, k: u64) -> u64 {
+    workspace_up_to(&Problem::new(gpu, most, n, k))
+}
+
+fn workspace_of(problem: &Problem) -> u64 {
+    let problem = Problem { workspace_bytes: u64::MAX, ..*problem };
     let runs = GEMM.variants.iter().filter(|v| v.eligible(&problem, v.dtypes[0]).is_ok());
     runs.map(|variant| (variant.workspace)(&problem)).max().unwrap_or(0)
 }
 
-/// The bytes with which that is so for every M up to `most`: of some M in between more than of the largest, as only small
-/// products are split.
-pub fn workspace_bytes_up_to(gpu: &Gpu, most: u64, n: u64, k: u64) -> u64 {
-    // Beyond 64 tiles have 16 rows or more, and from some thousand tokens on nothing is split for want of tiles.
-    let sizes = (1..=most.min(64)).chain((64..=most).step_by(16).take(512)).chain([most]);
-    sizes.map(|m| workspace_bytes(gpu, m, n, k)).max().unwrap_or(0)
+/// As [`workspace_bytes_up_to`], `problem` being the largest.
+fn workspace_up_to(problem: &Problem) -> u64 {
+    // What few tokens take grows with them; what tiles of the last wave take comes and goes.
+    let sizes = (1..=problem.m.min(64)).chain([problem.m]);
+    let each = sizes.map(|m| workspace_of(&Problem { m, ..*problem }));
+    each.max().unwrap_or(0).max(stream_k::workspace_up_to(problem))
 }
 
 /// q_x [M, K] · q_w [N, K]ᵀ → y [M, N], dequantized in the epilogue; i32 output is the accumulators themselves. The
@@ -267,6 +276,31 @@ pub fn gemm<T: OutputElement, X: TokenScale, W: WeightScale>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Some M far beyond the first waves leaves the last one most room.
+    #[test]
+    fn a_workspace_for_up_to_so_many_tokens_serves_each_of_them() {
+        let h200 = |m, n, k| Problem {
+            m,
+            n,
+            k,
+            multiprocessors: 132,
+            shared_limit: 227 << 10,
+            thread_limit: 1024,
+            workspace_bytes: 0,
+            arch: &crate::ptx::ARCHS[0],
+            version: (9, 0),
+        };
+        for (most, n, k) in [(171_369, 63, 564), (300, 5000, 4096), (40_000, 384, 1536)] {
+            let bytes = workspace_up_to(&h200(most, n, k));
+            for m in
+                (1..=most).step_by(if most > 1000 { 61 } else { 1 }).chain([164_486].into_iter().filter(|m| *m <= most))
+            {
+                assert!(workspace_of(&h200(m, n, k)) <= bytes, "M = {m} of {most}, N = {n}, K = {k}");
+            }
+        }
+        assert!(workspace_up_to(&h200(u64::MAX, u64::MAX, 4096)) > 0, "no memory holds it, but it may be asked about");
+    }
 
     #[test]
     fn overflow_limits() {

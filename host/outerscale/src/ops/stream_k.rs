@@ -3,7 +3,7 @@
 
 use super::gemm::{DTYPES, tile_variant};
 use super::{Problem, Variant};
-use contract::gemm_tile::GemmTile;
+use contract::gemm_tile::{GemmTile, TILES};
 use contract::stream_k::Deal;
 use contract::{grid, packed};
 
@@ -44,6 +44,17 @@ fn deal(tile: &GemmTile, p: &Problem) -> Deal {
         (Ok(tiles), Ok(k_blocks)) if k_blocks < 1 << 11 => Deal::shared(tiles, k_blocks, blocks),
         _ => Deal::whole(u32::MAX, 1, blocks),
     }
+}
+
+/// The most workspace that one of [`VARIANTS`] wants for any M up to that of the problem. What tiles leave to the last wave
+/// repeats itself after as many rows of tiles as blocks are in a wave.
+pub(super) fn workspace_up_to(p: &Problem) -> u64 {
+    let tiles = TILES.iter().filter(|tile| tile.shared_bytes() <= p.shared_limit);
+    let each = tiles.flat_map(|tile| {
+        let rows = (1..=u64::from(residents(tile, p))).map(|rows| rows * u64::from(tile.block_m));
+        rows.take_while(|m| *m < p.m).map(|m| deal(tile, &Problem { m, ..*p }).workspace_bytes(tile.outputs()))
+    });
+    each.max().unwrap_or(0)
 }
 
 #[cfg(test)]

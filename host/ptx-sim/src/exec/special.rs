@@ -1,5 +1,6 @@
 //! Special registers.
 
+use super::asynchronous::rank_address;
 use super::context::Context;
 use super::lanes::LANES;
 use super::warp::Warp;
@@ -52,6 +53,8 @@ pub(super) fn special(warp: &mut Warp, cx: &Context<'_>, active: u32, what: Spec
             Special::ClusterNCtaId(axis) => cluster[usize::from(axis)],
             Special::ClusterCtaRank => cx.rank as u32,
             Special::ClusterNCtaRank => cx.shared.len() as u32,
+            Special::SharedWindow if cx.shared.len() == 1 => 0,
+            Special::SharedWindow => rank_address(cx.rank, 0) as u32,
             Special::ClusterId(axis) => cx.block[usize::from(axis)] / cluster[usize::from(axis)],
             Special::NClusterId(axis) => launch.grid[usize::from(axis)] / cluster[usize::from(axis)],
             Special::IsExplicitCluster => u32::from(cluster != [1; 3]),

@@ -141,6 +141,8 @@ pub(crate) enum Special {
     ClusterNCtaId(u8),
     ClusterCtaRank,
     ClusterNCtaRank,
+    /// What addresses of the block's own shared memory have beside the place in it: its rank, where a cluster has several.
+    SharedWindow,
     ClusterId(u8),
     NClusterId(u8),
     IsExplicitCluster,

@@ -216,3 +216,28 @@ fn clusters_that_cannot_be_are_refused() {
         assert!(fault.kind == FaultKind::BadLaunch && fault.explanation.contains(words), "{fault}");
     }
 }
+
+/// An address of a block's own memory has the block's rank in it, which a matrix descriptor has no room for.
+#[test]
+fn a_descriptor_is_made_of_the_place_in_the_own_block_alone() {
+    let fill: String =
+        (0..4).map(|i| format!("st.shared.v4.b32 [%r2+{}], {{%r4, %r5, %r6, %r7}};\n", 16 * i)).collect();
+    let body = |cut: &str| {
+        format!(
+            "mov.u32 %r1, tile;\nmad.lo.u32 %r2, %r0, 64, %r1;\nmov.b32 %r4, 0;\nmov.b32 %r5, 0;\nmov.b32 %r6, 0;\n\
+             mov.b32 %r7, 0;\n{fill}fence.proxy.async;\nbar.sync 0;\n{cut}shr.u32 %r1, %r1, 4;\ncvt.u64.u32 %l1, %r1;\n\
+             or.b64 %l1, %l1, {};\nwgmma.fence.sync.aligned;\n\
+             wgmma.mma_async.sync.aligned.m64n8k32.s32.s8.s8 {{%r4, %r5, %r6, %r7}}, %l1, %l1, 1;\n\
+             wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;",
+            1_u64 << 62 | (1024 >> 4) << 32
+        )
+    };
+    let rig = |cut: &str, cluster: u32| {
+        Rig::new(".shared .align 1024 .b8 tile[8192];", &[&zeros(4)], &body(cut)).shape(2, 128, cluster)
+    };
+    rig("and.b32 %r1, %r1, 0x3ffff;\n", 2).clean();
+    rig("", 1).clean();
+    let fault = rig("", 2).fault();
+    assert_eq!(fault.kind, FaultKind::Wgmma, "{fault}");
+    assert!(fault.explanation.contains("18 bits"), "{fault}");
+}

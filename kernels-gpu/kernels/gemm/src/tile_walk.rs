@@ -58,7 +58,7 @@ pub(crate) struct Origin {
 pub(crate) unsafe fn walk<C: Config, O: Output, E: Epilogue, const FRAGS_M: usize, const FRAGS_N: usize>(args: &E) {
     const { assert!(FRAGS_M == C::TILE.frags_m() as usize && FRAGS_N == C::TILE.frags_n() as usize) }
     let product = args.product();
-    // Rows of codes are at least 128 bytes long: no memory holds 2³² tiles.
+    // No memory holds 2³² tiles of y.
     let tiles_m = product.y.rows.div_ceil(C::TILE.block_m as u64) as u32;
     let tiles_n = product.y.cols.div_ceil(C::TILE.block_n as u64) as u32;
     let k_blocks = packed::k_blocks(product.q_w.cols) as u32;

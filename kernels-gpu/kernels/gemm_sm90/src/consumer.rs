@@ -2,7 +2,7 @@
 //! in flight while the next slot is waited for.
 
 use contract::args::GemmArgs;
-use contract::hopper_tile::{GROUP_THREADS, HopperTile, Schedule, descriptor};
+use contract::hopper_tile::{GROUP_THREADS, HopperTile, PLACE_BYTES, Schedule, descriptor, place};
 use contract::packed;
 use contract::swizzle::ROW_BYTES;
 use cuda_std::cluster::{cluster_nctarank, mapa_shared_cluster_u32};
@@ -19,9 +19,6 @@ use crate::tiles::{Origin, Tiles};
 
 /// Bytes of K in one product.
 const MMA_K_BYTES: u32 = 32;
-
-/// The unit of places in descriptors, bytes.
-const PLACE_BYTES: u32 = 16;
 
 /// Named barrier at which warpgroup `group` waits for its turn at the ring (barrier 0 is the whole block's).
 #[inline(always)]
@@ -99,7 +96,7 @@ pub(crate) unsafe fn consume<O: Output, S: Sums, const FRAGS_M: usize>(
     let row = if ping_pong { 0 } else { group * tile.group_m() };
     // SAFETY: the barrier is in the layout, the rank in the cluster.
     let empty = unsafe { mapa_shared_cluster_u32(shared.empty(0), rank) };
-    let (x, w) = ((shared.x(0) + row * ROW_BYTES) / PLACE_BYTES, shared.w(0) / PLACE_BYTES);
+    let (x, w) = (place(shared.x(0) + row * ROW_BYTES), place(shared.w(0)));
     let reader = Reader { shared, slot_bytes: tile.stage_bytes(), x, w, empty };
     let mut epilogue = Epilogue::new(args, y_map, tile, shared, group);
     let mut tiles = Tiles::of_this_block(args, tile);

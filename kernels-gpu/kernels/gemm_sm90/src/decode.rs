@@ -21,7 +21,7 @@
 
 use contract::args::{GemmArgs, GemmDecodeArgs};
 use contract::decode_tile::{CONSUMER_THREADS, D128X8, D128X16, D128X32, D128X64, DecodeTile, GROUPS, ROWS, THREADS};
-use contract::hopper_tile::{GROUP_THREADS, descriptor};
+use contract::hopper_tile::{GROUP_THREADS, PLACE_BYTES, descriptor, place};
 use contract::packed::{self, PANEL_ROWS, TILE_BYTES};
 use contract::split::Walk;
 use contract::swizzle::ROW_BYTES;
@@ -48,9 +48,6 @@ pub(crate) const MEETING: u32 = 1;
 
 /// Bytes of K in one product.
 const MMA_K_BYTES: u32 = 32;
-
-/// The unit of places in descriptors, bytes.
-const PLACE_BYTES: u32 = 16;
 
 /// Shared addresses of what a block's warps meet in.
 #[derive(Clone, Copy)]
@@ -163,7 +160,7 @@ unsafe fn multiply<O: Output, S: Sums, const REGISTERS: usize>(
     ring: Ring,
     group: u32,
 ) {
-    let (w, x) = (group * TILE_BYTES as u32 / PLACE_BYTES, tile.w_stage_bytes() / PLACE_BYTES);
+    let (w, x) = (place(ring.slot(0) + group * TILE_BYTES as u32), place(ring.slot(0) + tile.w_stage_bytes()));
     let team = Team { barrier: MEETING, threads: CONSUMER_THREADS, thread: thread_idx_x() };
     let mut walk = walk(args, tile);
     let mut cursor = Cursor::START;
@@ -178,7 +175,7 @@ unsafe fn multiply<O: Output, S: Sums, const REGISTERS: usize>(
                 mbarrier_wait_parity_shared_b64(ring.full(cursor.slot), cursor.parity);
                 if has_panel {
                     sums.fence();
-                    let slot = ring.slot(cursor.slot) / PLACE_BYTES;
+                    let slot = cursor.slot * (tile.stage_bytes() / PLACE_BYTES);
                     for i in 0..ROW_BYTES / MMA_K_BYTES {
                         // Within the swizzle's pattern of 1,024 bytes a step along K moves the start alone.
                         let k = i * MMA_K_BYTES / PLACE_BYTES;

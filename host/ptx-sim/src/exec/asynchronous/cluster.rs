@@ -17,8 +17,9 @@ use crate::ir::types::Space;
 /// Bits of a shared address below the block's number: no block has 16 MiB.
 const RANK_SHIFT: u32 = 24;
 
-/// The shared address of the byte `at` of the window of the block of that rank. Addresses of variables have no
-/// rank and mean the own block; one that `mapa` makes names its block, the own one as well.
+/// The shared address of the byte `at` of the window of the block of that rank: what `mapa` makes, and in a cluster of
+/// several blocks `mov` of a variable's address too (ptxas 13.0.88: `SR_CgaCtaId` from bit 24 on; here rank 0 is named as
+/// well). An address without a rank, as in `[variable]`, means the own block.
 pub(crate) fn rank_address(rank: usize, at: u64) -> u64 {
     (rank as u64 + 1) << RANK_SHIFT | (at & ((1 << RANK_SHIFT) - 1))
 }

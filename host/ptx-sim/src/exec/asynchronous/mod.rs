@@ -29,7 +29,7 @@ use crate::ir::asynchronous::Async;
 use crate::ir::op::Addr;
 use crate::ir::types::Space;
 use crate::launch::Schedule;
-pub(crate) use cluster::{holds, in_window, reach};
+pub(crate) use cluster::{holds, in_window, rank_address, reach};
 pub(crate) use exit::{leave_block, leave_thread};
 pub(crate) use objects::MBARRIER;
 pub(crate) use proxy::fenced;

@@ -5,6 +5,8 @@
 //! moves chunks within 128 bytes: bits 4 to 6 of an address are crossed with bits 7 to 9, as many of them as
 //! the mode has, counted from where the pattern starts.
 
+use crate::exec::asynchronous::rank_address;
+
 /// Bytes of a chunk.
 pub(super) const CHUNK: usize = 16;
 
@@ -32,6 +34,12 @@ impl Descriptor {
         let field = |at: u32| ((bits >> at) as u32 & 0x3FFF) << 4;
         let width = [16, 128, 64, 32][(bits >> 62) as usize];
         Some(Self { start: field(0), leading: field(16), stride: field(32), base: (bits >> 49) as u32 & 7, width })
+    }
+
+    /// Whether the leading offset, where the layout has none, is the rank of a shared address: one that was not cut to 18
+    /// bits, as `matrix-descriptor-encode` does (PTX ISA 9.7.15.5.1.2).
+    pub(super) fn holds_rank(&self, rank: usize, transposed: bool) -> bool {
+        self.width > 16 && !transposed && u64::from(self.leading) == rank_address(rank, 0) >> 16
     }
 
     fn swizzled(&self, at: u32) -> u32 {

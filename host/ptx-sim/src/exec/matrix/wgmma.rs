@@ -113,6 +113,10 @@ fn chunks(
     let Some(descriptor) = Descriptor::decode(bits) else {
         return fault(warp, cx, format!("the descriptor of {which}, {bits:#018x}, has bits that belong to no field"));
     };
+    if cx.shared.len() > 1 && descriptor.holds_rank(cx.rank, transposed) {
+        let what = "has the block's rank where the leading offset belongs: of a shared address it takes 18 bits";
+        return fault(warp, cx, format!("the descriptor of {which}, {bits:#018x}, {what}"));
+    }
     let mut chunks = descriptor.chunks(rows, element, transposed);
     for chunk in &mut chunks {
         let at = u64::from(*chunk);

@@ -3,7 +3,7 @@
 use super::mods::Mods;
 use super::scope::{Place, Symbol};
 use super::{Lowerer, Reg};
-use crate::ir::op::{Convert, Op, Special};
+use crate::ir::op::{Convert, Int2, Op, Special};
 use crate::ir::types::{Compare, File, IntKind, Type, Width};
 use crate::ptx::Result;
 use crate::ptx::ast::Operand;
@@ -70,10 +70,31 @@ impl<'a> Lowerer<'_, 'a> {
             (target, source) => {
                 let d = self.dst(target, ty)?;
                 let a = self.mov_source(source, ty)?;
-                self.emit(Op::Mov { wide, d, a });
+                match self.is_shared(source) {
+                    true => self.own_address(wide, d, a),
+                    false => self.emit(Op::Mov { wide, d, a }),
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether the address of a shared variable is meant.
+    fn is_shared(&mut self, source: &Operand<'a>) -> bool {
+        let (Operand::Name(name) | Operand::NameOffset(name, _)) = *source else { return false };
+        matches!(self.find(name), Ok(Symbol::Place(Place::Shared(_) | Place::DynamicShared)))
+    }
+
+    /// The address of the place `a` of the own block's shared memory, with what names the block.
+    fn own_address(&mut self, wide: bool, d: Reg, a: Reg) {
+        let mut block = self.special_value(Special::SharedWindow, Type::U32);
+        if wide {
+            let (narrow, how) = (block, Convert::IntToInt { from: Type::U32, to: Type::U64, saturate: false });
+            block = self.fresh(File::W64);
+            self.emit_always(Op::Convert { how, reg: Width::W64, d: block, a: narrow });
+        }
+        let width = if wide { Width::W64 } else { Width::W32 };
+        self.emit(Op::Int2 { op: Int2::Or, width, d, a, b: block });
     }
 
     /// `mov.b128`: between two of them, or from and to two 64-bit registers, low one first.
