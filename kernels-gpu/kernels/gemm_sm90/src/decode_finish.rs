@@ -12,7 +12,7 @@ use cuda_std::sync::bar_sync;
 use cuda_std::thread::grid_dim_x;
 use cuda_std::warp::{WARP_SIZE, lane_id};
 use product::split::{Meeting, Team};
-use product::{Output, affine, load_bias, load_scale};
+use product::{Output, affine, load_bias, load_four_biases, load_four_scales, load_scale};
 
 use crate::accumulators::Sums;
 use crate::ring::GROUP_WARPS;
@@ -54,14 +54,22 @@ struct Columns {
 }
 
 impl Columns {
-    /// From column `col` on; those that are not in y get zeros.
+    /// From column `col` on, a multiple of four; those that are not in y get zeros.
+    ///
+    /// One load each where all four are: element by element a warp would ask four times for every sector.
     ///
     /// # Safety
     /// The argument describes live memory.
     #[inline(always)]
     unsafe fn load<O: Output>(args: &GemmArgs, col: u64) -> Self {
         let mut columns = Self { s_w: [0.0; QUAD], bias: [0.0; QUAD] };
-        if O::SCALED {
+        if O::SCALED && col + QUAD as u64 <= args.y.cols {
+            // SAFETY: the columns are in y.
+            unsafe {
+                columns.s_w = load_four_scales(&args.s_w, col);
+                columns.bias = load_four_biases(&args.bias, col);
+            }
+        } else if O::SCALED {
             for e in 0..QUAD {
                 let col = col + e as u64;
                 if col < args.y.cols {
