@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 fn build() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     let kernels = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../kernels-gpu/kernels");
-    let mut table = String::from("&[");
+    let (mut table, mut compiler) = (String::from("&["), String::new());
     for arch in ARCHS {
         write!(table, "Arch {{ name: {:?}, texts: [", arch.sm())?;
         for (module, archs) in MODULES {
@@ -39,7 +39,8 @@ fn build() -> Result<(), Box<dyn Error>> {
                 continue;
             }
             let file = format!("{module}.{}.ptx", arch.sm());
-            CudaBuilder::new(kernels.join(module)).arch(*arch).copy_to(Path::new(&out).join(&file)).build()?;
+            let builder = CudaBuilder::new(kernels.join(module)).arch(*arch).copy_to(Path::new(&out).join(&file));
+            compiler = builder.build()?.compiler;
             write!(table, "Some(include_str!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))), ")?;
         }
         table.push_str("] }, ");
@@ -47,6 +48,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     table.push(']');
     fs::write(Path::new(&out).join("archs.rs"), table)?;
     fs::write(Path::new(&out).join("tuned.rs"), tuned()?)?;
+    // One compiler makes all of them: figures of the machine code are told with it.
+    println!("cargo::rustc-env=OUTERSCALE_DEVICE_COMPILER={compiler}");
     Ok(())
 }
 

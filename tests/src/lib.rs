@@ -4,6 +4,7 @@
 //! drivers there are.
 
 pub mod data;
+pub mod figures;
 pub mod freivalds;
 pub mod harness;
 pub mod machine;

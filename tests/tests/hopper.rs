@@ -15,11 +15,26 @@ use outerscale::{
     registry,
 };
 use outerscale_tests::{
+    figures::{File, Table},
     harness::skipped,
     machine::{How, Machine},
     referee::{HOPPER_PRODUCTS, judge},
 };
 use ptx_sim::Schedule;
+use std::collections::BTreeMap;
+
+const FIGURES: File = File {
+    name: "hopper.md",
+    title: "The main loops on Hopper",
+    test: "hopper",
+    about: "\
+What a warpgroup executes for a k_block of 128 bytes, in machine code for sm_90a. Products are IGMMA, each of 64 rows.\n\
+Instructions are all of the loop's, uniform, vector (for few tokens the moves to uniform registers), waits and arrivals parts of\n\
+them. Of tiles the same test demands 60 at most for four products, of the loops for few tokens 64, and that neither touches memory.",
+};
+
+/// Machine code of the entries.
+type Code = BTreeMap<String, String>;
 
 fn text() -> &'static str {
     let arch = ARCHS.iter().find(|arch| arch.own(Module::GemmSm90).is_some()).expect("a Hopper module is embedded");
@@ -42,22 +57,16 @@ const BESIDES: [&str; 4] = ["IGMMA", "WARPGROUP", "SYNCS", "BRA"];
 /// Arithmetic of vector registers, for the addresses and parities that waits and arrivals take, and for the loop's end.
 const VECTOR: [&str; 8] = ["IMAD", "SHF", "VIADD", "ISETP", "MOV", "LOP3", "LEA", "SEL"];
 
-/// How much of it there may be.
+/// How much of it there may be: 5 to 9 are there (ptxas 13.0.88).
 const MOST_VECTOR: u32 = 12;
 
-/// Instructions of the loop for four products, at most.
+/// Instructions of the loop for four products, at most: 27 to 43 are there (ptxas 13.0.88).
 const MOST: u32 = 60;
 
-#[test]
-fn the_main_loop_is_products_and_uniform_arithmetic() {
-    let ptxas = match Ptxas::find() {
-        Ok(ptxas) => ptxas,
-        Err(why) => return skipped("Hopper's main loop", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
-    };
-    if ptxas.nvdisasm.is_none() {
-        return skipped("Hopper's main loop", "there is no nvdisasm beside ptxas", "OUTERSCALE_REQUIRE_PTXAS");
-    }
-    let code = ptxas.sass(text(), NvvmArch::Compute90a).unwrap_or_else(|e| panic!("{e}"));
+/// The loops of the big tiles, a row each, and what is wrong with them.
+fn tiles(code: &Code) -> (Table, Vec<String>) {
+    let mut table =
+        Table::new(&["kernel", "products", "instructions", "uniform", "vector", "waits and arrivals", "for four"]);
     let mut problems = Vec::new();
     assert_eq!(variants(1).count(), TILES.len());
     for (variant, tile) in variants(1) {
@@ -66,9 +75,9 @@ fn the_main_loop_is_products_and_uniform_arithmetic() {
                 problems.push(format!("{entry}: no loop with products"));
                 continue;
             };
-            println!("{entry}: {} instructions, {} products", found.len(), found.count("IGMMA"));
-            if found.count("IGMMA") != 4 * tile.frags_m() {
-                problems.push(format!("{entry}: {} products a k_block", found.count("IGMMA")));
+            let products = found.count("IGMMA");
+            if products != 4 * tile.frags_m() {
+                problems.push(format!("{entry}: {products} products a k_block"));
             }
             if found.len() > MOST * tile.frags_m() {
                 problems.push(format!("{entry}: {} instructions a k_block", found.len()));
@@ -85,9 +94,17 @@ fn the_main_loop_is_products_and_uniform_arithmetic() {
                     .filter(|name| !allowed(name))
                     .map(|name| format!("{entry}: {name} in the loop")),
             );
+            let waits = found.count("SYNCS") + found.count("WARPGROUP");
+            let four = found.len() / tile.frags_m();
+            table.row(&[&format!("`{entry}`"), &products, &found.len(), &uniform(&found), &vector, &waits, &four]);
         }
     }
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    (table, problems)
+}
+
+/// Instructions of the uniform path.
+fn uniform(found: &sass::Loop) -> u32 {
+    found.instructions.iter().filter(|(name, _)| name.starts_with('U')).map(|(_, count)| count).sum()
 }
 
 /// What the loop for few tokens holds at most: 63 instructions for four products, 64 where there are 8 tokens (ptxas 13.0.88).
@@ -98,16 +115,8 @@ const MOST_MOVES_OF_DECODE: u32 = 16;
 
 /// A step takes the memory 128 bytes of 128 rows: the loop that waits for it has time, but none for what a lost assumption
 /// brings in.
-#[test]
-fn the_loop_for_few_tokens_touches_no_memory_but_the_ring() {
-    let ptxas = match Ptxas::find() {
-        Ok(ptxas) => ptxas,
-        Err(why) => return skipped("the loop for few tokens", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
-    };
-    if ptxas.nvdisasm.is_none() {
-        return skipped("the loop for few tokens", "there is no nvdisasm beside ptxas", "OUTERSCALE_REQUIRE_PTXAS");
-    }
-    let code = ptxas.sass(text(), NvvmArch::Compute90a).unwrap_or_else(|e| panic!("{e}"));
+fn few_tokens(code: &Code) -> (Table, Vec<String>) {
+    let mut table = Table::new(&["kernel", "products", "instructions", "uniform", "moves", "waits and arrivals"]);
     let mut problems = Vec::new();
     for tile in decode_tile::TILES {
         for output in ["f32", "f16", "bf16", "i32"] {
@@ -118,16 +127,34 @@ fn the_loop_for_few_tokens_touches_no_memory_but_the_ring() {
                 continue;
             };
             let (products, moves) = (found.count("IGMMA"), found.count("R2UR"));
-            println!("{entry}: {} instructions, {products} products, {moves} moves", found.len());
             if products != 4 || found.len() > MOST_OF_DECODE || moves > MOST_MOVES_OF_DECODE {
                 problems.push(format!("{entry}: {} instructions, {products} products, {moves} moves", found.len()));
             }
             let memory = ["LDS", "STS", "LDG", "STG", "LDL", "STL", "LDSM", "ATOM", "RED", "MEMBAR"];
             let touched = memory.into_iter().filter(|name| found.count(name) > 0);
             problems.extend(touched.map(|name| format!("{entry}: {name} in the loop")));
+            let waits = found.count("SYNCS") + found.count("WARPGROUP");
+            table.row(&[&format!("`{entry}`"), &products, &found.len(), &uniform(&found), &moves, &waits]);
         }
     }
+    (table, problems)
+}
+
+#[test]
+fn the_main_loops_are_products_and_uniform_arithmetic() {
+    let ptxas = match Ptxas::find() {
+        Ok(ptxas) => ptxas,
+        Err(why) => return skipped("Hopper's main loops", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
+    };
+    if ptxas.nvdisasm.is_none() {
+        return skipped("Hopper's main loops", "there is no nvdisasm beside ptxas", "OUTERSCALE_REQUIRE_PTXAS");
+    }
+    let code = ptxas.sass(text(), NvvmArch::Compute90a).unwrap_or_else(|e| panic!("{e}"));
+    let ((big, mut problems), (few, others)) = (tiles(&code), few_tokens(&code));
+    problems.extend(others);
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let body = format!("## Tiles\n\n{}\n## Few tokens\n\n{}", big.text(), few.text());
+    FIGURES.hold(&ptxas.version, &body);
 }
 
 /// Pairs of blocks refill each other's slots: with one tile a cluster a slot that is released too early shows nothing.

@@ -1,6 +1,7 @@
 //! What the documents promise is what the tests test: each promise of the README names its tests, and the
-//! numbers of NUMERICS.md are those of the code.
+//! numbers of NUMERICS.md are those of the code, its figures of speed those that are recorded.
 
+use outerscale_tests::figures::recorded;
 use std::{fs, path::Path};
 
 /// The beginning of each promise in the README, and the tests that hold it.
@@ -82,4 +83,54 @@ fn the_limits_are_those_of_the_contract() {
     assert_eq!((limits::NAN_F32, limits::NAN_16), (oracle::float::NAN_F32, oracle::float::NAN_16));
     assert_eq!((limits::NAN_F32, limits::NAN_16), (0x7fff_ffff, 0x7fff));
     assert_eq!(limits::ROW_ALIGN_BYTES, oracle::ROW_ALIGN as u64);
+}
+
+/// What is recorded of a kernel in a file: the row whose first cells are `key`.
+fn row(file: &str, key: &[&str]) -> Vec<String> {
+    // A row of registers may be of several types of elements: `gemm_t128x128_{bf16,f16}`.
+    let names = |cell: &str, key: &str| match cell.trim_matches('`').split_once('{') {
+        Some((stem, types)) => types.trim_end_matches('}').split(',').any(|last| key == format!("{stem}{last}")),
+        None => cell.trim_matches('`') == key,
+    };
+    let found = recorded(file).into_iter().find(|row| key.iter().zip(row).all(|(key, cell)| names(cell, key)));
+    found.unwrap_or_else(|| panic!("bench/figures/{file} has no row {key:?}"))
+}
+
+/// The README's row of a kernel with this loop.
+fn speed(entry: &str, registers: &str, main_loop: &str) -> String {
+    let traffic = row("traffic.md", &[entry]);
+    let [ratio, sectors, wavefronts] = [5, 6, 7].map(|i| traffic[i].as_str());
+    format!("| `{entry}` | {registers} | 0 | {main_loop} | {ratio} | {sectors}, {wavefronts} |")
+}
+
+#[test]
+fn the_readmes_figures_of_speed_are_those_that_are_recorded() {
+    let mut rows = Vec::new();
+    // The first column of registers is the architecture that a module is compiled for.
+    let registers = |entry: &str| row("registers.md", &[entry])[1].clone();
+    for tile in ["h128x256", "h256x128", "h128x128", "d128x8", "d128x64"] {
+        let entry = format!("gemm_{tile}_bf16");
+        let main_loop = row("hopper.md", &[&entry]);
+        let main_loop = format!("{} instructions for {} wgmma", main_loop[2], main_loop[1]);
+        rows.push(speed(&entry, &registers(&entry), &main_loop));
+    }
+    for tile in ["t128x256", "t128x128"] {
+        let entry = format!("gemm_{tile}_bf16");
+        let main_loop = row("portable.md", &[tile, "A100"]);
+        let main_loop = format!("{} instructions for {} IMMA", main_loop[3], main_loop[2]);
+        rows.push(speed(&entry, &registers(&entry), &main_loop));
+    }
+    for entry in ["gemm_stream8_bf16", "gemm_stream16_bf16", "quantize_token_bf16"] {
+        let [.., registers, _, _, kib, instructions, _, _, _] = &row("memory.md", &[entry, "H200"])[..] else {
+            panic!("memory.md has other columns")
+        };
+        rows.push(speed(
+            entry,
+            registers,
+            &format!("{instructions} instructions for 16 bytes, {kib} KiB on their way"),
+        ));
+    }
+    let readme = read("README.md");
+    let missing: Vec<_> = rows.iter().filter(|row| !readme.contains(row.as_str())).collect();
+    assert!(missing.is_empty(), "the README's section Speed lacks the recorded rows:\n{}", rows.join("\n"));
 }

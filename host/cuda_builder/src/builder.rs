@@ -66,6 +66,8 @@ pub struct BuildOutput {
     pub sources: Vec<PathBuf>,
     /// Whether the compiler ran; `false` when all was in place.
     pub compiled: bool,
+    /// The device compiler: `rustc 1.96.0 (LLVM 22.1.8)`.
+    pub compiler: String,
 }
 
 impl CudaBuilder {
@@ -287,7 +289,8 @@ impl CudaBuilder {
             fs::copy(ir, path).map_err(CudaBuilderError::io("cannot write", path))?;
         }
         let emitted = self.emit.and(ir_path).map(|(_, path)| path);
-        Ok(BuildOutput { ptx: ptx_path, emitted, sources: watched, compiled: !built.was_fresh })
+        let (compiled, compiler) = (!built.was_fresh, toolchain.to_string());
+        Ok(BuildOutput { ptx: ptx_path, emitted, sources: watched, compiled, compiler })
     }
 
     fn refuse_unsupported(&self) -> Result<(), CudaBuilderError> {

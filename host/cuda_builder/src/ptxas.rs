@@ -25,6 +25,8 @@ pub struct Ptxas {
     pub nvdisasm: Option<PathBuf>,
     /// The assembler's release: `(13, 0)`.
     pub release: (u32, u32),
+    /// The same to the last digit: `13.0.88`.
+    pub version: String,
 }
 
 /// Why there is no machine code.
@@ -110,10 +112,19 @@ impl Ptxas {
     /// # Errors
     /// As [`Ptxas::assemble`]; also when there is no nvdisasm.
     pub fn sass(&self, ptx: &str, arch: NvvmArch) -> Result<BTreeMap<String, String>, PtxasError> {
+        // Asked for first: without it there is no need to assemble anything.
+        self.nvdisasm.as_ref().ok_or(PtxasError::NoDisassembler)?;
+        self.disassemble(&self.assemble_cubin(ptx, arch)?.cubin, arch)
+    }
+
+    /// As [`Ptxas::sass`], of what was assembled already.
+    ///
+    /// # Errors
+    /// nvdisasm refuses it, or there is none.
+    pub fn disassemble(&self, cubin: &[u8], arch: NvvmArch) -> Result<BTreeMap<String, String>, PtxasError> {
         let nvdisasm = self.nvdisasm.as_ref().ok_or(PtxasError::NoDisassembler)?;
-        let cubin = self.assemble_cubin(ptx, arch)?.cubin;
         let scratch = Scratch::new()?;
-        scratch.write("module.cubin", &cubin)?;
+        scratch.write("module.cubin", cubin)?;
         let mut command = Command::new(nvdisasm);
         command.args(["-c", "-g", "module.cubin"]);
         let output = scratch.run(command, "nvdisasm", arch)?;

@@ -7,6 +7,7 @@
 use std::{
     env,
     ffi::OsString,
+    fmt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -29,6 +30,8 @@ pub struct Toolchain {
     pub release: String,
     /// The commit, or another mark of the build; empty when the compiler tells none.
     pub commit: String,
+    /// The version of its LLVM, which has as much part in the PTX: `22.1.8`.
+    pub llvm: String,
     /// Where it was found.
     pub origin: Origin,
 }
@@ -42,6 +45,13 @@ pub enum Origin {
     Active,
     /// `target/toolchain/rustc`.
     Private,
+}
+
+/// What the PTX is made by: `rustc 1.96.0 (LLVM 22.1.8)`.
+impl fmt::Display for Toolchain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rustc {} (LLVM {})", self.release, self.llvm)
+    }
 }
 
 /// Why there is no usable compiler.
@@ -124,12 +134,12 @@ pub fn inspect(rustc: &Path, origin: Origin, working_dir: &Path) -> Result<Toolc
     let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?.trim());
     let version = ask(&["--version", "--verbose"])?;
     let field = |name: &str| version.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim().to_owned();
-    let (release, commit) = (field("release:"), field("commit-hash:"));
+    let (release, commit, llvm) = (field("release:"), field("commit-hash:"), field("LLVM version:"));
     check_source(&sysroot, &release)?;
     // The proxy's choice of toolchain depends on the folder: name the compiler itself.
     let own = sysroot.join("bin/rustc");
     let rustc = if own.is_file() { own } else { rustc.to_owned() };
-    Ok(Toolchain { rustc, libraries, sysroot, release, commit, origin })
+    Ok(Toolchain { rustc, libraries, sysroot, release, commit, llvm, origin })
 }
 
 /// Checks that the source of `core` is there and of the compiler's version.

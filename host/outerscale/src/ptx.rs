@@ -47,6 +47,9 @@ pub struct Text {
     pub ptx: &'static str,
 }
 
+/// What compiled the kernels: `rustc 1.96.0 (LLVM 22.1.8)`.
+pub const COMPILER: &str = env!("OUTERSCALE_DEVICE_COMPILER");
+
 /// Every architecture that PTX is embedded for, oldest first.
 pub static ARCHS: &[Arch] = include!(concat!(env!("OUT_DIR"), "/archs.rs"));
 

@@ -14,11 +14,13 @@ pub(crate) struct Multiprocessor {
     pub(crate) operations: Option<f64>,
     /// Bytes from L2 that its share of the GPU's come to.
     pub(crate) l2_bytes: f64,
+    /// Bytes of the GPU's memory that its share comes to.
+    pub(crate) memory_bytes: f64,
 }
 
 /// Warp instructions that the schedulers of a multiprocessor issue in a clock (CUDA C++ Programming Guide, compute
 /// capabilities 8.x to 12.x: four schedulers, an instruction each).
-const SCHEDULERS: f64 = 4.0;
+pub(crate) const SCHEDULERS: f64 = 4.0;
 
 /// The share of the tensor cores' peak that everything else has to leave within reach.
 pub(crate) const SHARE: f64 = 0.75;
@@ -30,27 +32,70 @@ const fn l2_bytes(multiprocessors: f64) -> f64 {
     if share < 64.0 { share } else { 64.0 }
 }
 
-/// Peaks: int8 TOPS, dense, over multiprocessors and boost clock, of NVIDIA's architecture white papers.
+/// Bytes of memory in a clock of a multiprocessor, from GB/s of all, multiprocessors and GHz.
+const fn memory_bytes(gigabytes: f64, multiprocessors: f64, ghz: f64) -> f64 {
+    gigabytes / multiprocessors / ghz
+}
+
+/// Peaks: int8 TOPS, dense, over multiprocessors and boost clock, of NVIDIA's architecture white papers. Memory: GB/s of the same
+/// papers, of the H200's, B200's and B300's data sheets.
 pub(crate) const MULTIPROCESSORS: [Multiprocessor; 7] = [
     // 624 TOPS, 108 multiprocessors, 1.41 GHz (A100 architecture white paper, table 1).
-    Multiprocessor { arch: NvvmArch::Compute80, gpu: "A100", operations: Some(4096.0), l2_bytes: 5120.0 / 108.0 },
+    Multiprocessor {
+        arch: NvvmArch::Compute80,
+        gpu: "A100",
+        operations: Some(4096.0),
+        l2_bytes: 5120.0 / 108.0,
+        memory_bytes: memory_bytes(1555.0, 108.0, 1.41),
+    },
     // 284 TOPS, 82, 1.695 GHz (GA102 white paper, appendix A).
-    Multiprocessor { arch: NvvmArch::Compute86, gpu: "RTX 3090", operations: Some(2048.0), l2_bytes: l2_bytes(82.0) },
+    Multiprocessor {
+        arch: NvvmArch::Compute86,
+        gpu: "RTX 3090",
+        operations: Some(2048.0),
+        l2_bytes: l2_bytes(82.0),
+        memory_bytes: memory_bytes(936.0, 82.0, 1.695),
+    },
     // 660.6 TOPS, 128, 2.52 GHz (Ada white paper, appendix A). L40S: 733, 142, 2.52; L4: 242, 58, 2.04.
-    Multiprocessor { arch: NvvmArch::Compute89, gpu: "RTX 4090", operations: Some(2048.0), l2_bytes: l2_bytes(128.0) },
+    Multiprocessor {
+        arch: NvvmArch::Compute89,
+        gpu: "RTX 4090",
+        operations: Some(2048.0),
+        l2_bytes: l2_bytes(128.0),
+        memory_bytes: memory_bytes(1008.0, 128.0, 2.52),
+    },
     // 1979 TOPS, 132, 1.83 GHz are wgmma's 8192; mma.sync reaches 62.9 % of them (arXiv:2402.13499).
     Multiprocessor {
         arch: NvvmArch::Compute90a,
         gpu: "H200",
         operations: Some(0.629 * 8192.0),
         l2_bytes: l2_bytes(132.0),
+        memory_bytes: memory_bytes(4800.0, 132.0, 1.83),
     },
     // 4500 TOPS, 148, 1.85 GHz are tcgen05's; nobody says what mma.sync reaches.
-    Multiprocessor { arch: NvvmArch::Compute100a, gpu: "B200", operations: None, l2_bytes: l2_bytes(148.0) },
+    Multiprocessor {
+        arch: NvvmArch::Compute100a,
+        gpu: "B200",
+        operations: None,
+        l2_bytes: l2_bytes(148.0),
+        memory_bytes: memory_bytes(8000.0, 148.0, 1.85),
+    },
     // int8 was taken back on these: ptxas keeps the IMMA five empty instructions apart.
-    Multiprocessor { arch: NvvmArch::Compute103a, gpu: "B300", operations: None, l2_bytes: l2_bytes(148.0) },
+    Multiprocessor {
+        arch: NvvmArch::Compute103a,
+        gpu: "B300",
+        operations: None,
+        l2_bytes: l2_bytes(148.0),
+        memory_bytes: memory_bytes(8000.0, 148.0, 1.92),
+    },
     // 838 TOPS, 170, 2.407 GHz (RTX Blackwell white paper, appendix A).
-    Multiprocessor { arch: NvvmArch::Compute120, gpu: "RTX 5090", operations: Some(2048.0), l2_bytes: l2_bytes(170.0) },
+    Multiprocessor {
+        arch: NvvmArch::Compute120,
+        gpu: "RTX 5090",
+        operations: Some(2048.0),
+        l2_bytes: l2_bytes(170.0),
+        memory_bytes: memory_bytes(1792.0, 170.0, 2.407),
+    },
 ];
 
 /// What a k_block of a tile takes, for a whole block.

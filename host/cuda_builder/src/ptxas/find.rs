@@ -31,7 +31,7 @@ pub(super) fn find() -> Result<Ptxas, NotFound> {
     let mut older = Vec::new();
     for folder in &folders {
         let ptxas = folder.join("ptxas");
-        let Some(release) = release(&ptxas) else { continue };
+        let Some((release, version)) = versions(&ptxas) else { continue };
         if release < MINIMUM {
             older.push((ptxas, release));
             continue;
@@ -39,7 +39,7 @@ pub(super) fn find() -> Result<Ptxas, NotFound> {
         // Prefer the disassembler of the same installation.
         let nvdisasm = std::iter::once(folder).chain(&folders).map(|folder| folder.join("nvdisasm"));
         let nvdisasm = nvdisasm.into_iter().find(|nvdisasm| nvdisasm.is_file());
-        return Ok(Ptxas { ptxas, nvdisasm, release });
+        return Ok(Ptxas { ptxas, nvdisasm, release, version });
     }
     Err(NotFound { older })
 }
@@ -73,14 +73,32 @@ fn child(folder: &Path, prefix: &str) -> Option<PathBuf> {
     Some(folder.join(name))
 }
 
-/// What `ptxas --version` says: `release 13.0`.
-fn release(ptxas: &Path) -> Option<(u32, u32)> {
+/// What `ptxas --version` says: `release 13.0, V13.0.88`.
+fn versions(ptxas: &Path) -> Option<((u32, u32), String)> {
     if !ptxas.is_file() {
         return None;
     }
     let output = Command::new(ptxas).arg("--version").output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let number = text.split_once("release ")?.1.split([',', ' ', '\n']).next()?;
+    read_versions(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn read_versions(said: &str) -> Option<((u32, u32), String)> {
+    let after = |mark| said.split_once(mark)?.1.split([',', ' ', '\n']).next();
+    let number = after("release ")?;
     let (major, minor) = number.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
+    let version = after(", V").unwrap_or(number).to_owned();
+    Some(((major.parse().ok()?, minor.parse().ok()?), version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        let said = "ptxas: NVIDIA (R) Ptx optimizing assembler\nCuda compilation tools, release 13.0, V13.0.88\nBuild cuda_13.0\n";
+        assert_eq!(read_versions(said), Some(((13, 0), "13.0.88".to_owned())));
+        assert_eq!(read_versions("release 12.9\n"), Some(((12, 9), "12.9".to_owned())));
+        assert_eq!(read_versions("usage: ptxas"), None);
+    }
 }

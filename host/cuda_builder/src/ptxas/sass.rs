@@ -1,6 +1,9 @@
-//! Loops in machine code, and what is in them.
+//! Instructions in machine code, the loops among them, and what is in those.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+};
 
 /// A loop: the instructions from a label to the branch back to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,11 +37,8 @@ impl Loop {
     }
 
     fn add(&mut self, instruction: &str) {
-        let (guard, rest) = match instruction.strip_prefix('@') {
-            Some(rest) => rest.split_once(' ').unwrap_or((rest, "")),
-            None => ("", instruction),
-        };
-        let name = rest.split_whitespace().next().unwrap_or_default().split('.').next().unwrap_or_default();
+        let guard = instruction.strip_prefix('@').and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        let name = opcode(instruction).split('.').next().unwrap_or_default();
         if name == "NOP" || guard == "!PT" || guard == "!UPT" {
             self.padding += 1;
         } else {
@@ -47,25 +47,59 @@ impl Loop {
     }
 }
 
-/// Every loop of an entry's code as `nvdisasm -c` writes it, in the order of their ends.
-pub fn loops(code: &str) -> Vec<Loop> {
-    let mut instructions: Vec<&str> = Vec::new();
-    let mut labels: HashMap<&str, usize> = HashMap::new();
-    let mut loops = Vec::new();
-    for line in code.lines() {
-        let line = line.trim();
-        if let Some(label) = line.strip_suffix(':').filter(|label| label.starts_with(".L_")) {
-            labels.insert(label, instructions.len());
-        } else if let Some(instruction) = instruction(line) {
-            instructions.push(instruction);
-            if let Some(start) = target(instruction).and_then(|label| labels.get(label)) {
-                let mut found = Loop::default();
-                instructions[*start..].iter().for_each(|instruction| found.add(instruction));
-                loops.push(found);
+/// An entry's code: its instructions in the order in which they lie, and where labels are among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing<'a> {
+    /// As `nvdisasm` writes them, guards included: `@P0 LDG.E.128 R8, [R2.64]`.
+    pub instructions: Vec<&'a str>,
+    labels: HashMap<&'a str, usize>,
+}
+
+impl<'a> Listing<'a> {
+    /// Reads what `nvdisasm -c` wrote of an entry.
+    pub fn read(code: &'a str) -> Listing<'a> {
+        let mut listing = Listing::default();
+        for line in code.lines().map(str::trim) {
+            if let Some(label) = line.strip_suffix(':').filter(|label| label.starts_with(".L_")) {
+                listing.labels.insert(label, listing.instructions.len());
+            } else {
+                listing.instructions.extend(instruction(line));
             }
         }
+        listing
     }
-    loops
+
+    /// Where the branch at `index` goes, if it is one.
+    pub fn target(&self, index: usize) -> Option<usize> {
+        self.labels.get(target(self.instructions.get(index)?)?).copied()
+    }
+
+    /// Every loop, from its first instruction to the branch back to it, in the order of their ends.
+    pub fn loops(&self) -> impl Iterator<Item = RangeInclusive<usize>> {
+        let ends = 0..self.instructions.len();
+        ends.filter_map(|end| self.target(end).filter(|start| *start <= end).map(|start| start..=end))
+    }
+
+    /// Whether a branch may come in before the instruction at `index`.
+    pub fn is_entered(&self, index: usize) -> bool {
+        self.labels.values().any(|label| *label == index)
+    }
+}
+
+/// What an instruction is, with modifiers and without its guard: `LDG.E.128`.
+pub fn opcode(instruction: &str) -> &str {
+    instruction.split_whitespace().find(|word| !word.starts_with('@')).unwrap_or_default()
+}
+
+/// Every loop of an entry's code as `nvdisasm -c` writes it, in the order of their ends.
+pub fn loops(code: &str) -> Vec<Loop> {
+    let listing = Listing::read(code);
+    let body = |range: RangeInclusive<usize>| {
+        let mut found = Loop::default();
+        listing.instructions[range].iter().for_each(|instruction| found.add(instruction));
+        found
+    };
+    listing.loops().map(body).collect()
 }
 
 /// The shortest loop that holds an instruction called `name`.
@@ -111,6 +145,16 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].len(), found[0].padding, found[0].issue_slots()), (3, 2, 5));
         assert_eq!((found[1].len(), found[1].count("IADD3"), found[1].count("BRA")), (6, 1, 3));
+    }
+
+    #[test]
+    fn a_listing_tells_where_branches_go() {
+        let listing = Listing::read(CODE);
+        let names: Vec<_> = listing.instructions.iter().map(|instruction| opcode(instruction)).collect();
+        assert_eq!(names[..5], ["IADD3", "IMMA.16832.S8.S8", "UIADD3", "NOP", "LDSM.16.M88.4"]);
+        assert_eq!((listing.target(5), listing.target(6), listing.target(7)), (Some(1), Some(8), Some(0)));
+        assert_eq!((listing.target(4), listing.target(100)), (None, None));
+        assert!(listing.is_entered(1) && !listing.is_entered(2));
     }
 
     #[test]
