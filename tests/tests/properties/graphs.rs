@@ -1,11 +1,13 @@
 //! Whole linears captured in CUDA graphs: on other inputs in the same memory they give what the plain run gives.
 
+use contract::hopper_tile;
 use half::{bf16, f16};
 use outerscale::{
     Activations, Error, Float, Layout, Output, OutputElement, Workspace,
     host::{HostMatrix, Values},
     linear::{Calibration, OutlierWeights, PresetScale, QuantizedLinear, Scheme},
     ops::{Choice, Preset, Window},
+    ptx::Module,
     smooth::Alpha,
 };
 use outerscale_tests::{
@@ -124,6 +126,48 @@ fn a_captured_decode_step() {
                 let what = format!("{scheme:?}, {rows} tokens by {:?}", graph.kernels());
                 assert_bits(&what, &y.download().unwrap(), &want.download().unwrap(), n as usize);
             }
+        }
+    }
+}
+
+/// Blocks in pairs: the graph's launches are of clusters too, and the maps of x and y in their arguments point to what x and
+/// y are then.
+#[test]
+fn a_captured_product_in_clusters() {
+    if gpu().arch().own(Module::GemmSm90).is_none() {
+        let why = format!("{} has no clusters", gpu().arch().name);
+        return skipped("clusters in a graph", &why, "OUTERSCALE_REQUIRE_HOPPER");
+    }
+    // More tiles than blocks, an even number of them along the side that is shared, and edges.
+    let (m, n, k) = (250u64, 504u64, 300u64);
+    let w = HostMatrix { rows: n, cols: k, values: Values::F32(Kind::Uniform.matrix(n as usize, k as usize, 5)) };
+    let layer = QuantizedLinear::new(gpu(), &w, None, Scheme::Token, None).unwrap();
+    let batch = |seed| Kind::Uniform.matrix::<bf16>(m as usize, k as usize, seed);
+    for tile in hopper_tile::TILES {
+        let choice = Choice::Limited { variant: tile.name, blocks: 2 };
+        let mut x = Activations::upload(gpu(), &batch(0), Layout::contiguous(m, k)).unwrap();
+        let mut tokens = layer.room(gpu(), m).unwrap();
+        let mut y = Output::<f16>::filled(gpu(), Layout::contiguous(m, n), 0x5a).unwrap();
+        let mut cluster = 0;
+        let graph = gpu()
+            .capture(|| {
+                layer.quantize_into(gpu(), &x, &mut tokens)?;
+                cluster = layer.multiply(gpu(), &tokens, &mut y, &mut Workspace::none(), choice)?.cluster;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(cluster, 2, "{}", tile.name);
+        assert!(y.download_span().unwrap().iter().all(|v| v.to_bits() == 0x5a5a), "{}: capturing ran it", tile.name);
+        for seed in 1..3 {
+            x.write(&batch(seed)).unwrap();
+            graph.launch().unwrap();
+            // The plain run by another variant, whose blocks are alone.
+            let tokens = layer.quantize(gpu(), &x).unwrap();
+            let mut want = Output::<f16>::new(gpu(), Layout::contiguous(m, n)).unwrap();
+            let other = Choice::Named("t128x128");
+            layer.multiply(gpu(), &tokens, &mut want, &mut Workspace::none(), other).unwrap();
+            let what = format!("{}, batch {seed}", tile.name);
+            assert_bits(&what, &y.download().unwrap(), &want.download().unwrap(), n as usize);
         }
     }
 }
