@@ -2,8 +2,12 @@
 
 mod hopper;
 mod outliers;
+mod packs;
 mod presets;
 mod products;
+mod quantizers;
+mod reductions;
+mod shapes;
 mod smoothing;
 
 use crate::{
@@ -114,156 +118,11 @@ impl Trial<'_> {
             }
         }
         match op {
+            "row_absmax" => self.one_nan_a_row::<T>(),
             "column_absmax" => self.columns_of_one_number::<T>(),
             "quantize_smooth_token" => self.every_quotient::<T>(),
             _ => Ok(()),
         }
-    }
-
-    fn row_absmax<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
-        let rows = input.place.rows;
-        let absmax = self.machine.room(4 * rows);
-        self.launch(input.place, &args::RowAbsmaxArgs { x: self.matrix(input), absmax })?;
-        self.compare("absmax", absmax, &oracle::row_absmax(&input.wide, rows, input.place.cols))
-    }
-
-    fn tensor_absmax<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
-        let blocks = self.machine.how.blocks.unwrap_or_else(|| (self.variant.grid)(&problem(input.place))) as usize;
-        let partials = self.machine.room(4 * blocks);
-        self.launch(input.place, &args::TensorAbsmaxArgs { x: self.matrix(input), partials })?;
-        let bytes = self.machine.download(partials, 4 * blocks);
-        let found: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        let (got, want) = (oracle::tensor_absmax(&found), oracle::tensor_absmax(&input.wide));
-        if got.to_bits() == want.to_bits() {
-            Ok(())
-        } else {
-            Err(format!("absmax differs: got {got:e}, want {want:e}"))
-        }
-    }
-
-    /// Batches in order, each with the state that the one before left.
-    fn running_scales(&self) -> Result<(), String> {
-        let largest = contract::limits::RUNNING_ABSMAX_MAX;
-        let absmax = [
-            0.0,
-            f32::NAN,
-            1.1,
-            7.3,
-            0.0,
-            f32::INFINITY,
-            largest.next_up(),
-            0.31,
-            1e-40,
-            0.7,
-            19.9,
-            5.7,
-            1.3,
-            largest,
-            1.0,
-        ];
-        for (every, momentum) in [(1, 0.9f32), (3, 0.3)] {
-            let mut want = oracle::RunningState::default();
-            for (index, absmax) in absmax.into_iter().enumerate() {
-                let mut partials = vec![0.0; 1 + 299 * (index % 2)];
-                // Past what the block's threads take in their first step, where there is more.
-                let last = partials.len() - 1;
-                partials[last] = oracle::canonical(absmax);
-                let words = [want.average.to_bits(), want.window.to_bits(), want.samples, want.left_out];
-                let (state, scale) = (self.machine.vector(&words.map(|word| word as i32)), self.machine.room(4));
-                let (partial_count, maxima) = (partials.len() as u64, self.machine.vector(&partials));
-                let args = args::RunningScaleArgs { partials: maxima, partial_count, state, scale, every, momentum };
-                self.launch(Place::contiguous(partials.len(), 1), &args)?;
-                let scales = [oracle::running_scale(&partials, &mut want, oracle::Window { every, momentum })];
-                self.compare("scale", scale, &scales)?;
-                let words = [want.average.to_bits(), want.window.to_bits(), want.samples, want.left_out];
-                self.compare("state", state, &words.map(|word| word as i32))
-                    .map_err(|e| format!("{e} [batch {index}, every {every}]"))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn quantize_token<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
-        let (rows, cols) = (input.place.rows, input.place.cols);
-        let (q, scales) = (self.codes(rows, cols), self.machine.room(4 * rows));
-        self.launch(input.place, &args::QuantizeTokenArgs { x: self.matrix(input), q, scales })?;
-        let (codes, want) = oracle::quantize_token(&input.wide, rows, cols);
-        self.compare("scales", scales, &want)?;
-        self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))
-    }
-
-    fn quantize_asym<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
-        let (rows, cols) = (input.place.rows, input.place.cols);
-        let (q, scales, zero_points) =
-            (self.codes(rows, cols), self.machine.room(4 * rows), self.machine.room(4 * rows));
-        let x = self.matrix(input);
-        self.launch(input.place, &args::QuantizeAsymArgs { x, q, scales, zero_points })?;
-        let want = oracle::quantize_asym(&input.wide, rows, cols);
-        self.compare("scales", scales, &want.scales)?;
-        self.compare("zero points", zero_points, &want.zero_points)?;
-        self.compare("codes", q.ptr, &oracle::pack_rows(&want.codes, rows, cols, cols))
-    }
-
-    fn row_sums(&self, place: Place) -> Result<(), String> {
-        let mut random = crate::random::Random::new(2);
-        let (rows, cols) = (place.rows, place.cols);
-        let codes: Vec<i8> = (0..rows * cols).map(|_| random.bits() as i8).collect();
-        let q = self.weights(&codes, rows, cols);
-        let sums = self.machine.room(4 * rows);
-        self.launch(place, &args::RowSumsArgs { q, sums })?;
-        self.compare("sums", sums, &oracle::row_sums(&codes, rows, cols))
-    }
-
-    fn quantize_tensor<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
-        let (rows, cols) = (input.place.rows, input.place.cols);
-        // More partial maxima than threads, as a large tensor has.
-        let partials: Vec<f32> =
-            oracle::row_absmax(&input.wide, rows, cols).into_iter().chain([0.0; 300]).rev().collect();
-        let (q, scale) = (self.codes(rows, cols), self.machine.room(4));
-        let (partial_count, partials) = (partials.len() as u64, self.machine.vector(&partials));
-        let x = self.matrix(input);
-        self.launch(input.place, &args::QuantizeTensorArgs { x, q, partials, partial_count, scale })?;
-        let (codes, want) = oracle::quantize_tensor(&input.wide);
-        self.compare("scale", scale, &[want])?;
-        self.compare("codes", q.ptr, &oracle::pack_rows(&codes, rows, cols, cols))
-    }
-
-    fn quantize_static<T: Value>(&self, input: &Input<T>) -> Result<(), String> {
-        let (rows, cols) = (input.place.rows, input.place.cols);
-        // A third of the scale that the data would give: two thirds of it saturate.
-        let own = oracle::quantize_tensor(&input.wide).1;
-        let usable = own.is_finite() && own / 3.0 >= 2f32.powi(-100) && own <= 2f32.powi(100);
-        for scale in [if usable { own / 3.0 } else { 0.031 }, 0.0157] {
-            let q = self.codes(rows, cols);
-            let (uploaded, counts) = (self.machine.vector(&[scale]), self.machine.vector(&[5i32, 0, 7, 0]));
-            let x = self.matrix(input);
-            self.launch(input.place, &args::QuantizeStaticArgs { x, q, scale: uploaded, counts })?;
-            let want = oracle::quantize_static(&input.wide, scale).map_err(|e| e.to_string())?;
-            self.compare("codes", q.ptr, &oracle::pack_rows(&want.codes, rows, cols, cols))?;
-            self.compare("counts", counts, &[want.non_finite as i32 + 5, 0, want.saturated as i32 + 7, 0])?;
-        }
-        Ok(())
-    }
-
-    fn pack_rows(&self, place: Place) -> Result<(), String> {
-        let mut random = crate::random::Random::new(1);
-        let x: Vec<i8> = (0..place.rows * place.cols).map(|_| random.bits() as i8).collect();
-        let q = self.codes(place.rows, place.cols);
-        let want = oracle::pack_rows(&x, place.rows, place.cols, place.cols);
-        let input = Input { place, x, wide: Vec::new() };
-        self.launch(place, &args::PackRowsArgs { x: self.matrix(&input), q })?;
-        self.compare("codes", q.ptr, &want)
-    }
-
-    fn pack_weights(&self, place: Place) -> Result<(), String> {
-        let mut random = crate::random::Random::new(1);
-        let x: Vec<i8> = (0..place.rows * place.cols).map(|_| random.bits() as i8).collect();
-        let want = oracle::pack_weights(&x, place.rows, place.cols, place.cols);
-        let ptr = self.machine.room(want.len());
-        let q = args::Packed { ptr, rows: place.rows as u64, cols: place.cols as u64 };
-        let input = Input { place, x, wide: Vec::new() };
-        self.launch(place, &args::PackWeightsArgs { x: self.matrix(&input), q })?;
-        self.compare("codes", ptr, &want)
     }
 
     /// Weights as the products read them.

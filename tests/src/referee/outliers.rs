@@ -1,6 +1,6 @@
 //! Trials of the kernels of LLM.int8().
 
-use super::{Input, Trial, problem, products::PRODUCTS};
+use super::{Input, Trial, problem};
 use crate::{
     data::{self, Codes, Kind, Value},
     harness::Place,
@@ -38,6 +38,8 @@ struct OutlierCase<X> {
     s_x: Vec<f32>,
     s_w: Vec<f32>,
     bias: Vec<f32>,
+    /// What it is rounded to.
+    bias_type: Dtype,
 }
 
 impl<X: Value> OutlierCase<X> {
@@ -58,6 +60,7 @@ impl<X: Value> OutlierCase<X> {
             s_x: data::scales(m, 1),
             s_w: data::scales(n, 2),
             bias,
+            bias_type: Dtype::F32,
         }
     }
 
@@ -70,12 +73,12 @@ impl<X: Value> OutlierCase<X> {
         case.q_x = case.q_x[..k].repeat(m);
         case.s_x = vec![case.s_x[0]; m];
         case.bias = vec![0.0; n];
-        case.bias = case.y()[..n].iter().map(|y| -y).collect();
+        case.bias = case.y(&case.bias)[..n].iter().map(|y| -y).collect();
         case
     }
 
     /// The oracle's f32 before the cast.
-    fn y(&self) -> Vec<f32> {
+    fn y(&self, bias: &[f32]) -> Vec<f32> {
         let (m, n, k) = self.shape;
         let acc = oracle::gemm_i32(&self.q_x, &self.q_w, m, n, k).expect("K is small");
         let w = match &self.half_w {
@@ -84,7 +87,7 @@ impl<X: Value> OutlierCase<X> {
         };
         let x = self.x.iter().map(|v| v.widen()).collect();
         let part = oracle::OutlierPart { columns: self.columns.clone(), x, w };
-        let by = oracle::Dequant { s_x: &self.s_x, s_w: &self.s_w, bias: Some(&self.bias) };
+        let by = oracle::Dequant { s_x: &self.s_x, s_w: &self.s_w, bias: Some(bias) };
         oracle::gemm_outliers(&acc, m, n, &by, &part)
     }
 }
@@ -99,10 +102,13 @@ impl Trial<'_> {
     }
 
     fn outlier_products_to<T: Element>(&self, narrow: fn(f32) -> T) -> Result<(), String> {
-        for shape in PRODUCTS {
+        for shape in self.outlier_shapes() {
             for half in [true, false] {
                 let named = |e| format!("{e} [{shape:?}, f16 weights {half}]");
-                self.outlier_product(&OutlierCase::<f32>::new(shape, Kind::NonFinite, half), narrow).map_err(named)?;
+                // Four of a bias of 16 bits are loaded in another way than four f32.
+                let bias_type = if half { Dtype::F16 } else { Dtype::Bf16 };
+                let case = OutlierCase { bias_type, ..OutlierCase::<f32>::new(shape, Kind::NonFinite, half) };
+                self.outlier_product(&case, narrow).map_err(named)?;
                 self.outlier_product(&OutlierCase::<f16>::cancelling(shape, half), narrow).map_err(named)?;
                 self.outlier_product(&OutlierCase::<bf16>::cancelling(shape, half), narrow).map_err(named)?;
             }
@@ -132,13 +138,14 @@ impl Trial<'_> {
         };
         let y = self.machine.room(m * n * T::DTYPE.bytes() as usize);
         let columns: Vec<i32> = case.columns.iter().map(|col| *col as i32).collect();
+        let (bias, widened) = self.bias(&case.bias, case.bias_type, 0);
         let args = args::GemmOutliersArgs {
             product: args::GemmArgs {
                 q_x: operand(&case.q_x, m),
                 q_w: self.weights(&case.q_w, n, k),
                 s_x: scales(&case.s_x),
                 s_w: scales(&case.s_w),
-                bias: self.bias(&case.bias, Dtype::F32).0,
+                bias,
                 y: matrix(y, m, n, 0),
                 workspace: super::NO_WORKSPACE,
             },
@@ -156,7 +163,7 @@ impl Trial<'_> {
         };
         let problem = Problem { n: n as u64, ..problem(Place::contiguous(m, k)) };
         self.machine.launch(self.entry, self.variant, &problem, &args)?;
-        self.compare("y", y, &case.y().into_iter().map(narrow).collect::<Vec<_>>())
+        self.compare("y", y, &case.y(&widened).into_iter().map(narrow).collect::<Vec<_>>())
     }
 
     pub(super) fn outlier_columns<T: Value>(&self, input: &Input<T>) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Trials of the products: hard operands, a bias of every type, sums that cancel, in a workspace that must be zero again.
 
-use super::{Trial, problem};
+use super::{Trial, problem, shapes::Case};
 use crate::{
     data::{self, Codes, Value},
     harness::Place,
@@ -9,33 +9,32 @@ use contract::{args, limits::padded_row_bytes};
 use half::{bf16, f16};
 use outerscale::{Dtype, Element, ops::Problem};
 
-/// m, n, k: less than a tile, past one in each direction, and long enough to go round the pipeline twice.
-pub(super) const PRODUCTS: [(usize, usize, usize); 3] = [(3, 5, 40), (17, 66, 1150), (130, 129, 520)];
+/// The type that a bias is rounded to beside these codes.
+fn bias_type(codes: Codes) -> Dtype {
+    match codes {
+        Codes::Uniform => Dtype::F32,
+        Codes::Large => Dtype::F16,
+        Codes::OneHot => Dtype::Bf16,
+    }
+}
 
 impl Trial<'_> {
     pub(super) fn products<T: Element>(
         &self,
         dequant: fn(&[i32], usize, usize, &oracle::Dequant<'_>) -> Vec<T>,
     ) -> Result<(), String> {
-        let hopper = self.hopper_shapes();
-        let (shapes, kinds) = match &hopper {
-            Some(shapes) => (&shapes[..], 1),
-            None => (&PRODUCTS[..], Codes::ALL.len()),
-        };
-        for &(m, n, k) in shapes {
-            for (codes, bias_type) in
-                Codes::ALL.into_iter().take(kinds).zip([Dtype::F32, Dtype::F16, Dtype::Bf16].iter().cycle())
-            {
+        for Case { shape: (m, n, k), codes, bias_offset } in self.product_cases() {
+            for &codes in codes {
                 let (x, w) = (codes.matrix(m, k, 1), codes.matrix(n, k, 2));
                 let mut bias = data::scales(n, 3);
                 // NaNs that are not the one that results have, and an infinity.
                 bias.iter_mut().step_by(3).for_each(|b| *b = f32::from_bits(0xffa0_0001));
                 bias[n / 2] = f32::INFINITY;
                 let (s_x, s_w) = (data::scales(m, 1), data::scales(n, 2));
-                let product = Product { m, n, k, x, w, s_x, s_w, bias, bias_type: *bias_type };
+                let product = Product { m, n, k, x, w, s_x, s_w, bias, bias_type: bias_type(codes), bias_offset };
                 self.product(&product, dequant).map_err(|e| format!("{e} [{codes:?}, {m} × {n} × {k}]"))?;
             }
-            let product = Product::cancelling(m, n, k);
+            let product = Product { bias_offset, ..Product::cancelling(m, n, k) };
             self.product(&product, dequant).map_err(|e| format!("{e} [cancelling, {m} × {n} × {k}]"))?;
         }
         Ok(())
@@ -54,7 +53,7 @@ impl Trial<'_> {
         let w_sums = oracle::row_sums(&p.w, n, k);
         let corrected = if has_zero_points { oracle::gemm_asym(&acc, &zero_points, &w_sums) } else { Ok(acc) };
         let acc = corrected.map_err(|e| e.to_string())?;
-        let (bias, widened) = self.bias(&p.bias, p.bias_type);
+        let (bias, widened) = self.bias(&p.bias, p.bias_type, p.bias_offset);
         let want = dequant(&acc, m, n, &oracle::Dequant { s_x: &p.s_x, s_w: &p.s_w, bias: Some(&widened) });
         let operand = |q: &[i8], rows: usize| args::Codes {
             ptr: self.machine.vector(&oracle::pack_rows(q, rows, k, k)),
@@ -98,21 +97,29 @@ impl Trial<'_> {
         args::Workspace { ptr: self.machine.vector(&zeros), bytes: zeros.len() as u64 }
     }
 
-    /// A bias rounded to a type, on the device, and what it is in f32 then.
-    pub(super) fn bias(&self, bias: &[f32], dtype: Dtype) -> (args::Bias, Vec<f32>) {
+    /// A bias rounded to a type, on the device `offset` elements off a boundary, and what it is in f32 then.
+    pub(super) fn bias(&self, bias: &[f32], dtype: Dtype, offset: usize) -> (args::Bias, Vec<f32>) {
         fn narrowed<T: Value>(bias: &[f32]) -> Vec<T> {
             bias.iter().map(|b| T::narrow(*b)).collect()
         }
         let (ptr, dtype, widened) = match dtype {
             Dtype::F16 => {
                 let bias = narrowed::<f16>(bias);
-                (self.machine.vector(&bias), args::input_type::F16, oracle::widen_f16(&bias))
+                (
+                    self.machine.upload(&bias, bias.len(), bias.len(), offset),
+                    args::input_type::F16,
+                    oracle::widen_f16(&bias),
+                )
             }
             Dtype::Bf16 => {
                 let bias = narrowed::<bf16>(bias);
-                (self.machine.vector(&bias), args::input_type::BF16, oracle::widen_bf16(&bias))
+                (
+                    self.machine.upload(&bias, bias.len(), bias.len(), offset),
+                    args::input_type::BF16,
+                    oracle::widen_bf16(&bias),
+                )
             }
-            _ => (self.machine.vector(bias), args::input_type::F32, bias.to_vec()),
+            _ => (self.machine.upload(bias, bias.len(), bias.len(), offset), args::input_type::F32, bias.to_vec()),
         };
         (args::Bias { ptr, dtype, reserved: 0 }, widened)
     }
@@ -130,6 +137,8 @@ struct Product {
     bias: Vec<f32>,
     /// What it is rounded to.
     bias_type: Dtype,
+    /// Elements by which it lies off a boundary.
+    bias_offset: usize,
 }
 
 impl Product {
@@ -140,6 +149,6 @@ impl Product {
         let w = Codes::Uniform.matrix(n, k, 6);
         let (s_x, s_w) = (data::scales(1, 5).repeat(m), data::scales(n, 6));
         let bias = data::cancelling_bias(&x[..k], &w, s_x[0], &s_w);
-        Product { m, n, k, x, w, s_x, s_w, bias, bias_type: Dtype::F32 }
+        Product { m, n, k, x, w, s_x, s_w, bias, bias_type: Dtype::F32, bias_offset: 0 }
     }
 }

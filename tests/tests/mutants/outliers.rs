@@ -15,7 +15,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         edit: |text| at_sites(text, |l| constant(l, "add.s32", "-1", "-2")),
     },
     Mutation {
-        what: "other weights of outlier columns",
+        what: "other weights of outlier columns, or other biases",
         entries: &["gemm_outliers_t64x64_f16", "gemm_outliers_t16x64_bf16"],
         edit: |text| at_sites(text, |l| swap(l, "ld.global.nc.v2", 0)),
     },
