@@ -1,6 +1,5 @@
 //! Whole linears captured in CUDA graphs: on other inputs in the same memory they give what the plain run gives.
 
-use contract::hopper_tile;
 use half::{bf16, f16};
 use outerscale::{
     Activations, Error, Float, Layout, Output, OutputElement, Workspace,
@@ -8,6 +7,7 @@ use outerscale::{
     linear::{Calibration, OutlierWeights, PresetScale, QuantizedLinear, Scheme},
     ops::{Choice, Preset, Window},
     ptx::Module,
+    registry,
     smooth::Alpha,
 };
 use outerscale_tests::{
@@ -138,13 +138,16 @@ fn a_captured_product_in_clusters() {
         let why = format!("{} has no clusters", gpu().arch().name);
         return skipped("clusters in a graph", &why, "OUTERSCALE_REQUIRE_HOPPER");
     }
-    // More tiles than blocks, an even number of them along the side that is shared, and edges.
+    // More tiles than a pair of blocks has at a time, and edges.
     let (m, n, k) = (250u64, 504u64, 300u64);
     let w = HostMatrix { rows: n, cols: k, values: Values::F32(Kind::Uniform.matrix(n as usize, k as usize, 5)) };
     let layer = QuantizedLinear::new(gpu(), &w, None, Scheme::Token, None).unwrap();
     let batch = |seed| Kind::Uniform.matrix::<bf16>(m as usize, k as usize, seed);
-    for tile in hopper_tile::TILES {
-        let choice = Choice::Limited { variant: tile.name, blocks: 2 };
+    let variants = registry::op("gemm").unwrap().table.variants.iter();
+    let in_clusters: Vec<_> = variants.filter(|variant| variant.cluster > 1).map(|variant| variant.name).collect();
+    assert!(!in_clusters.is_empty());
+    for variant in in_clusters {
+        let choice = Choice::Limited { variant, blocks: 2 };
         let mut x = Activations::upload(gpu(), &batch(0), Layout::contiguous(m, k)).unwrap();
         let mut tokens = layer.room(gpu(), m).unwrap();
         let mut y = Output::<f16>::filled(gpu(), Layout::contiguous(m, n), 0x5a).unwrap();
@@ -156,8 +159,8 @@ fn a_captured_product_in_clusters() {
                 Ok(())
             })
             .unwrap();
-        assert_eq!(cluster, 2, "{}", tile.name);
-        assert!(y.download_span().unwrap().iter().all(|v| v.to_bits() == 0x5a5a), "{}: capturing ran it", tile.name);
+        assert_eq!(cluster, 2, "{variant}");
+        assert!(y.download_span().unwrap().iter().all(|v| v.to_bits() == 0x5a5a), "{variant}: capturing ran it");
         for seed in 1..3 {
             x.write(&batch(seed)).unwrap();
             graph.launch().unwrap();
@@ -166,7 +169,7 @@ fn a_captured_product_in_clusters() {
             let mut want = Output::<f16>::new(gpu(), Layout::contiguous(m, n)).unwrap();
             let other = Choice::Named("t128x128");
             layer.multiply(gpu(), &tokens, &mut want, &mut Workspace::none(), other).unwrap();
-            let what = format!("{}, batch {seed}", tile.name);
+            let what = format!("{variant}, batch {seed}");
             assert_bits(&what, &y.download().unwrap(), &want.download().unwrap(), n as usize);
         }
     }
