@@ -68,15 +68,14 @@ impl Config {
         let (x, y, variant) = (product.q_x, product.y, self.variant());
         let entry = variant.entry(Dtype::F32);
         let problem = problem(y.rows, y.cols, x.cols);
-        let blocks = [last..last + 1];
+        let block = last..last + 1;
+        let blocks = std::slice::from_ref(&block);
         let x_map = |rows| machine.tensor_map((x.ptr, 1), [x.rows, x.cols], x.row_bytes, rows);
         let done = match self {
-            Config::Portable(_) | Config::Stream(_) => {
-                machine.launch_some(&entry, variant, &problem, &product, &blocks)
-            }
+            Config::Portable(_) | Config::Stream(_) => machine.launch_some(&entry, variant, &problem, &product, blocks),
             Config::Decode(tile) => {
                 let args = args::GemmDecodeArgs { x_map: x_map(tile.tokens), product };
-                machine.launch_some(&entry, variant, &problem, &args, &blocks)
+                machine.launch_some(&entry, variant, &problem, &args, blocks)
             }
             Config::Hopper(_) => {
                 let y_by_map = (4 * y.row_stride).is_multiple_of(16);
@@ -86,7 +85,7 @@ impl Config {
                 };
                 let x_map = x_map(hopper_tile::X_BOX_ROWS);
                 let args = args::GemmSm90Args { x_map, y_map, product, y_by_map: y_by_map.into() };
-                machine.launch_some(&entry, variant, &problem, &args, &blocks)
+                machine.launch_some(&entry, variant, &problem, &args, blocks)
             }
         };
         done.unwrap_or_else(|e| panic!("{self:?}: {e}"));
