@@ -46,6 +46,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         entries: BOTH_SCHEDULES,
         edit: |text| at_sites(text, |l| swap(l, "wgmma.mma_async", 0)),
     },
+    Mutation {
+        what: "leave the block's rank in a descriptor",
+        entries: ALL,
+        edit: |text| at_sites(text, whole_address),
+    },
     Mutation { what: "drop the first fence of wgmma", entries: NARROW, edit: drop_fence },
     Mutation {
         what: "overwrite a box that TMA still reads",
@@ -89,6 +94,13 @@ pub(crate) fn other_bytes(line: &Line<'_>) -> Option<String> {
         let more = instruction("add.u32", &["%m0", parts[2], "8192"]);
         format!("{more}\n{}", line.with(2, "%m0"))
     })
+}
+
+/// A place of shared memory made of all of its address, of which a cluster's blocks have their rank in the upper bits.
+fn whole_address(line: &Line<'_>) -> Option<String> {
+    let parts = line.parts();
+    let is_place = line.mnemonic == "bfe.u32" && parts[2..] == ["4", "14"];
+    is_place.then(|| instruction("shr.u32", &[parts[0], parts[1], "4"]))
 }
 
 /// Without the first fence of a tile: the others stand between products, where sums are not touched.

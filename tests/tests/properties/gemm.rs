@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use outerscale::{
     Bias, Gpu, Int8Matrix, Layout, Output, OutputElement, PerChannel, PerTensor, PerToken, QuantizedTokens,
-    QuantizedWeights, Scales, TokenScale, WeightScale, Workspace, ops, ops::Choice,
+    QuantizedWeights, Scales, TokenScale, WeightScale, Workspace, ops, ops::Choice, registry,
 };
 use outerscale_tests::{
     data::{Codes, cancelling_bias, scales},
@@ -280,5 +280,24 @@ fn large_products() {
             check_product(&y.download().unwrap(), &q_x, &q_w, k, 10)
                 .unwrap_or_else(|e| panic!("gemm {variant:?}: {e}"));
         }
+    }
+}
+
+/// A pair of blocks shares what each loads: one block alone would wait for the other for ever.
+#[test]
+fn a_pair_in_one_block_is_refused() {
+    let (x, w) = (tokens::<PerTensor>(gpu(), &[1; 40], 20, &[1.0]), weights::<PerTensor>(gpu(), &[1; 60], 20, &[1.0]));
+    for variant in registry::op("gemm").unwrap().table.variants.iter().filter(|variant| variant.cluster == 2) {
+        let mut y = Output::<i32>::new(gpu(), Layout::contiguous(2, 3)).unwrap();
+        let product = ops::Product { x: &x, w: &w, bias: None };
+        let one = Choice::Limited { variant: variant.name, blocks: 1 };
+        let refused =
+            ops::gemm(gpu(), product, &mut y, &mut Workspace::none(), one).err().expect("one block").to_string();
+        let why = if gpu().version().0 == 9 {
+            "a pair of blocks needs 2 multiprocessors, it may have 1"
+        } else {
+            "is not for"
+        };
+        assert!(refused.contains(why), "{}: {refused}", variant.name);
     }
 }
