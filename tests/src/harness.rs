@@ -41,13 +41,14 @@ pub fn skipped(what: &str, why: &str, required: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}: {why}");
 }
 
-/// Every variant of an op, by its name.
+/// Every variant of an op that has kernels for this GPU, by its name.
 ///
 /// # Panics
 /// If there is no such op.
 pub fn variants(op: &str) -> impl Iterator<Item = Choice<'static>> {
     let op = registry::op(op).unwrap_or_else(|| panic!("no op {op} in the registry"));
-    op.table.variants.iter().map(|variant| Choice::Named(variant.name))
+    let runs = op.table.variants.iter().filter(|variant| gpu().arch().text(variant.module).is_some());
+    runs.map(|variant| Choice::Named(variant.name))
 }
 
 /// A workspace of 4 MiB, as much as the small products of the tests need.

@@ -23,7 +23,7 @@ pub(super) const SHAPES: [(u64, u64, u64); 11] = [
     (257, 129, 513),
     (3, 7, 4099),
     (33, 70, 2049),
-    (2, 3, 20_001),
+    (2, 3, 9_001),
 ];
 
 /// What every byte of y is before the product: no kernel writes a row of it by chance.
