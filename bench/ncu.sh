@@ -2,7 +2,7 @@
 # Profiles one kernel with Nsight Compute.
 #
 # usage: bench/ncu.sh KERNEL M,N,K [OUTERSCALE_BINARY]
-#   KERNEL  the beginning of an entry's name: gemm, gemm_t128x128, quantize_token_warp. The kernel that is
+#   KERNEL  the beginning of an entry's name: gemm, gemm_h128x256, quantize_token. The kernel that is
 #           chosen for the shape is the one that runs ('outerscale inspect --shape M,N,K' says which): ncu says so if no
 #           other was found.
 #   M,N,K   the shape; kernels of one matrix take its M and K
