@@ -5,7 +5,10 @@
 use contract::stream::{STREAM8, STREAM16};
 use contract::{decode_tile, gemm_tile::TILES, grid, hopper_tile, limits::padded_row_bytes};
 use half::{bf16, f16};
-use outerscale::{Activations, Backend, Gpu, Layout, Output, Weights, Workspace, ops, ops::Choice};
+use outerscale::{
+    Activations, Backend, Gpu, Layout, Output, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Weights,
+    Workspace, ops, ops::Choice,
+};
 use outerscale_tests::data::{Kind, Value};
 use ptx_sim::{Counters, Way};
 
@@ -52,15 +55,21 @@ fn tokens_are_read_once<T: Value>(gpu: &Gpu) {
     }
 }
 
+/// x [m, k] and w [n, k], quantized.
+fn operands(gpu: &Gpu, (m, n, k): (u64, u64, u64)) -> (QuantizedTokens<PerToken>, QuantizedWeights<PerChannel>) {
+    let x: Vec<f32> = Kind::ALL[0].matrix(m as usize, k as usize, 2);
+    let x = Activations::upload(gpu, &x, Layout::contiguous(m, k)).unwrap();
+    let w: Vec<f32> = Kind::ALL[0].matrix(n as usize, k as usize, 3);
+    let w = Weights::upload(gpu, &w, Layout::contiguous(n, k)).unwrap();
+    let (x, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
+    let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
+    (x, w)
+}
+
 /// Aligned shapes: what the tiling needs, and the scales of each tile's rows and columns by every lane that uses them.
 fn tiles_are_read_once(gpu: &Gpu) {
     let (m, n, k) = (256u64, 256, 1024);
-    let x: Vec<f32> = Kind::ALL[0].matrix(m as usize, k as usize, 2);
-    let x = Activations::upload(gpu, &x, Layout::contiguous(m, k)).unwrap();
-    let (x, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
-    let w: Vec<f32> = Kind::ALL[0].matrix(n as usize, k as usize, 3);
-    let w = Weights::upload(gpu, &w, Layout::contiguous(n, k)).unwrap();
-    let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
+    let (x, w) = operands(gpu, (m, n, k));
     for tile in TILES {
         let mut y = Output::<i32>::new(gpu, Layout::contiguous(m, n)).unwrap();
         let product = ops::Product { x: &x, w: &w, bias: None };
@@ -82,12 +91,7 @@ fn tiles_are_read_once(gpu: &Gpu) {
 /// without a bank conflict.
 fn hopper_tiles_are_read_once(gpu: &Gpu) {
     let (m, n, k) = (256u64, 512, 1024);
-    let x: Vec<f32> = Kind::ALL[0].matrix(m as usize, k as usize, 2);
-    let x = Activations::upload(gpu, &x, Layout::contiguous(m, k)).unwrap();
-    let (x, _) = ops::quantize_token(gpu, &x, Choice::Auto).unwrap();
-    let w: Vec<f32> = Kind::ALL[0].matrix(n as usize, k as usize, 3);
-    let w = Weights::upload(gpu, &w, Layout::contiguous(n, k)).unwrap();
-    let (w, _) = ops::quantize_weights(gpu, &w, Choice::Auto).unwrap();
+    let (x, w) = operands(gpu, (m, n, k));
     for tile in hopper_tile::TILES {
         let pair = format!("{}_pair", tile.name);
         for (choice, in_pair) in

@@ -13,7 +13,7 @@
 use super::{Histogram, Statistics};
 use crate::{
     Error, Result,
-    files::{OutputFile, Tensor, header_rule, open},
+    files::{OutputFile, Tensor, open, tensors_and_format},
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{
@@ -50,10 +50,8 @@ impl StatisticsFile {
     /// As [`StatisticsFile::read`].
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
         let refuse = |rule: String| Error::input(file, None, rule);
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| refuse(header_rule(&e)))?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| refuse(header_rule(&e)))?;
-        let format = header.metadata().as_ref().and_then(|metadata| metadata.get("format"));
-        let Some(version) = format.and_then(|format| format.strip_prefix(FORMAT)?.strip_prefix('/')) else {
+        let (tensors, format) = tensors_and_format(file, bytes)?;
+        let Some(version) = format.as_deref().and_then(|format| format.strip_prefix(FORMAT)?.strip_prefix('/')) else {
             return Err(refuse("holds no statistics; outerscale calibrate writes such files".to_owned()));
         };
         if version != VERSION.to_string() {

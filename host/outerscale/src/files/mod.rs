@@ -8,4 +8,4 @@ mod read;
 pub use folder::OutputFolder;
 pub use layer::Layer;
 pub use output::{OutputFile, Tensor};
-pub(crate) use read::{header_rule, open, sentences};
+pub(crate) use read::{header_rule, open, sentences, tensors_and_format};

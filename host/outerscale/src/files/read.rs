@@ -20,6 +20,17 @@ pub(crate) fn open(file: &Path) -> Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(&open) }.map_err(|e| refuse(format!("cannot be mapped: {e}")))
 }
 
+/// The tensors of a file of ours, and what its metadata name as its format.
+///
+/// # Errors
+/// [`Error::Input`] where it is no safetensors file, or its header lies.
+pub(crate) fn tensors_and_format<'a>(file: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Option<String>)> {
+    let refuse = |error: SafeTensorError| Error::input(file, None, header_rule(&error));
+    let tensors = SafeTensors::deserialize(bytes).map_err(refuse)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(refuse)?;
+    Ok((tensors, header.metadata().as_ref().and_then(|metadata| metadata.get("format").cloned())))
+}
+
 /// The sentence of each of `rows` tokens, where the file has them.
 ///
 /// # Errors

@@ -14,7 +14,7 @@
 use super::{PackedLayer, header::Header};
 use crate::{
     Dtype, Error, Result,
-    files::{OutputFile, Tensor, header_rule, open},
+    files::{OutputFile, Tensor, open, tensors_and_format},
     host::Values,
 };
 use contract::{limits::ROW_ALIGN_BYTES, packed};
@@ -40,10 +40,8 @@ impl PackedLayer {
     /// As [`PackedLayer::read`].
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
         let refuse = |rule: String| Error::input(file, None, rule);
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| refuse(header_rule(&e)))?;
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| refuse(header_rule(&e)))?;
-        let line = metadata.metadata().as_ref().and_then(|metadata| metadata.get("format"));
-        let Header { rows, cols, scheme } = Header::parse(line.map(String::as_str)).map_err(refuse)?;
+        let (tensors, format) = tensors_and_format(file, bytes)?;
+        let Header { rows, cols, scheme } = Header::parse(format.as_deref()).map_err(refuse)?;
         if let Some(name) = tensors.names().into_iter().find(|name| !TENSORS.contains(name)) {
             let rule = format!("is no tensor of a packed layer; they are {}", TENSORS.join(", "));
             return Err(Error::input(file, Some(name), rule));
