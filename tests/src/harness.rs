@@ -1,8 +1,9 @@
 //! The GPU that the tests run on, and how results are compared.
 
+use cuda_builder::ptxas::Ptxas;
 use outerscale::{Backend, Element, Gpu, Layout, Workspace, ops::Choice, registry};
 use proptest::{prelude::*, test_runner::Config};
-use std::{io::Write, sync::OnceLock};
+use std::{io::Write, path::Path, sync::OnceLock};
 
 /// What a test process runs on: the simulator, or the GPU where `OUTERSCALE_BACKEND=cuda` says so. The simulator is of
 /// the architecture that `OUTERSCALE_TEST_ARCH` names.
@@ -39,6 +40,21 @@ pub fn skipped(what: &str, why: &str, required: &str) {
     assert!(!is_required, "{what}: {why}, and {required} is set");
     // The macros are captured; the stream itself is not. A closed terminal is no reason to fail.
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}: {why}");
+}
+
+/// ptxas, which keeps what it says under `folder` (`CARGO_TARGET_TMPDIR`), so that only kernels that have changed are assembled
+/// again. Without one the test is skipped, unless the environment demands it.
+///
+/// # Panics
+/// If that folder cannot be used.
+pub fn ptxas(what: &str, folder: &str) -> Option<Ptxas> {
+    match Ptxas::find() {
+        Ok(ptxas) => Some(ptxas.keeping_in(&Path::new(folder).join("ptxas")).unwrap_or_else(|e| panic!("{e}"))),
+        Err(why) => {
+            skipped(what, &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS");
+            None
+        }
+    }
 }
 
 /// Every variant of an op that has kernels for this GPU, by its name.

@@ -5,7 +5,7 @@ use cuda_builder::{NvvmArch, ptxas::Ptxas};
 use outerscale::ptx::{ARCHS, Arch, Module};
 use outerscale_tests::{
     figures::{File, Table},
-    harness::skipped,
+    harness::ptxas,
 };
 use std::{collections::BTreeMap, fmt::Display, sync::Mutex};
 
@@ -85,10 +85,7 @@ fn table(gpus: &[NvvmArch], registers: &Registers) -> Table {
 
 #[test]
 fn no_spills_no_stack_no_warnings() {
-    let ptxas = match Ptxas::find() {
-        Ok(ptxas) => ptxas,
-        Err(why) => return skipped("assembly by ptxas", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
-    };
+    let Some(ptxas) = ptxas("assembly by ptxas", env!("CARGO_TARGET_TMPDIR")) else { return };
     let modules = ARCHS.iter().flat_map(|arch| Module::ALL.map(|module| (arch, module)));
     let jobs: Vec<_> = modules.flat_map(|(arch, module)| targets(arch).map(move |gpu| (arch, module, gpu))).collect();
     let (jobs, found) = (Mutex::new(jobs.into_iter()), Mutex::new((Vec::new(), Vec::new())));

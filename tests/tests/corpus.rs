@@ -9,15 +9,8 @@ mod case;
 #[path = "../../host/ptx-sim/tests/corpus/formula.rs"]
 mod formula;
 
-use cuda_builder::{
-    NvvmArch,
-    ptxas::{Ptxas, PtxasError},
-};
-use outerscale_tests::harness::skipped;
-
-fn ptxas(what: &str) -> Option<Ptxas> {
-    Ptxas::find().map_err(|why| skipped(what, &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS")).ok()
-}
+use cuda_builder::{NvvmArch, ptxas::PtxasError};
+use outerscale_tests::harness::ptxas;
 
 /// The architecture that a text is for, by its `.target`.
 fn target(text: &str) -> NvvmArch {
@@ -27,7 +20,7 @@ fn target(text: &str) -> NvvmArch {
 
 #[test]
 fn ptxas_takes_every_bug_and_every_twin() {
-    let Some(ptxas) = ptxas("assembly of the corpus") else { return };
+    let Some(ptxas) = ptxas("assembly of the corpus", env!("CARGO_TARGET_TMPDIR")) else { return };
     let mut problems = Vec::new();
     for case in case::all() {
         for (which, variant) in [("bug", &case.bug), ("twin", &case.ok)] {
@@ -46,7 +39,7 @@ fn ptxas_takes_every_bug_and_every_twin() {
 
 #[test]
 fn ptxas_rejects_what_has_to_be_rejected() {
-    let Some(ptxas) = ptxas("rejection of the corpus") else { return };
+    let Some(ptxas) = ptxas("rejection of the corpus", env!("CARGO_TARGET_TMPDIR")) else { return };
     for (name, text) in case::texts(&case::folder().join("reject")) {
         let line = (1..).zip(text.lines()).find(|(_, line)| line.contains("//@found")).map(|(number, _)| number);
         match ptxas.assemble(&text, target(&text)) {

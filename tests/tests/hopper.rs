@@ -4,10 +4,7 @@ use contract::{
     decode_tile,
     hopper_tile::{HopperTile, TILES},
 };
-use cuda_builder::{
-    NvvmArch,
-    ptxas::{Ptxas, sass},
-};
+use cuda_builder::{NvvmArch, ptxas::sass};
 use outerscale::{
     Dtype,
     ops::{Problem, Variant},
@@ -16,7 +13,7 @@ use outerscale::{
 };
 use outerscale_tests::{
     figures::{File, Table},
-    harness::skipped,
+    harness::{ptxas, skipped},
     machine::{How, Machine},
     referee::{HOPPER_PRODUCTS, judge},
 };
@@ -142,10 +139,7 @@ fn few_tokens(code: &Code) -> (Table, Vec<String>) {
 
 #[test]
 fn the_main_loops_are_products_and_uniform_arithmetic() {
-    let ptxas = match Ptxas::find() {
-        Ok(ptxas) => ptxas,
-        Err(why) => return skipped("Hopper's main loops", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
-    };
+    let Some(ptxas) = ptxas("Hopper's main loops", env!("CARGO_TARGET_TMPDIR")) else { return };
     if ptxas.nvdisasm.is_none() {
         return skipped("Hopper's main loops", "there is no nvdisasm beside ptxas", "OUTERSCALE_REQUIRE_PTXAS");
     }

@@ -1,6 +1,9 @@
 //! NVIDIA's assembler and disassembler: what the GPU will really execute, seen without one.
 
 mod find;
+mod kept;
+#[cfg(all(test, unix))]
+mod kept_tests;
 mod report;
 pub mod sass;
 
@@ -8,6 +11,7 @@ pub use find::{MINIMUM, NotFound, wheel_folder};
 pub use report::{Report, Resources};
 
 use crate::NvvmArch;
+use kept::{Answer, Kept};
 use std::{
     collections::BTreeMap,
     env, fs, io,
@@ -27,7 +31,15 @@ pub struct Ptxas {
     pub release: (u32, u32),
     /// The same to the last digit: `13.0.88`.
     pub version: String,
+    /// What was said before, where it is kept.
+    kept: Option<Kept>,
 }
+
+/// Arguments of ptxas, besides the architecture and the files.
+const ASSEMBLE: [&str; 2] = ["-v", "-lineinfo"];
+
+/// Arguments of nvdisasm, besides the file.
+const DISASSEMBLE: [&str; 2] = ["-c", "-g"];
 
 /// Why there is no machine code.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +87,25 @@ impl Ptxas {
         find::find()
     }
 
+    /// The same tools, which keep in `folder` what they say of a text, and are not asked again: for who asks of many texts time
+    /// and again. Refusals are not kept. What nobody asked for in two weeks is removed.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or a tool is gone.
+    pub fn keeping_in(self, folder: &Path) -> Result<Ptxas, PtxasError> {
+        let kept = Kept::new(folder, &self)?;
+        Ok(Ptxas { kept: Some(kept), ..self })
+    }
+
     /// The resources that each entry of a PTX text takes on an architecture, and ptxas' warnings.
     ///
     /// # Errors
     /// ptxas refuses the text, or cannot be run.
     pub fn assemble(&self, ptx: &str, arch: NvvmArch) -> Result<Report, PtxasError> {
-        self.assemble_cubin(ptx, arch).map(|assembled| assembled.report)
+        match self.before(Answer::Report, ptx, arch)? {
+            Some(said) => Ok(Report::read(&said)),
+            None => self.assemble_cubin(ptx, arch).map(|assembled| assembled.report),
+        }
     }
 
     /// As [`Ptxas::assemble`], for a file.
@@ -101,10 +126,11 @@ impl Ptxas {
         scratch.write("module.ptx", ptx.as_bytes())?;
         // Run within the folder: messages then name module.ptx and no path.
         let mut command = Command::new(&self.ptxas);
-        command.args(["-v", "-lineinfo", &format!("-arch={arch}"), "module.ptx", "-o", "module.cubin"]);
+        command.args(ASSEMBLE).args([&format!("-arch={arch}"), "module.ptx", "-o", "module.cubin"]);
         let output = scratch.run(command, "ptxas", arch)?;
-        let report = Report::read(&String::from_utf8_lossy(&output.stderr));
-        Ok(Assembled { cubin: scratch.read("module.cubin")?, report })
+        let said = String::from_utf8_lossy(&output.stderr);
+        self.keep(Answer::Report, ptx, arch, &said)?;
+        Ok(Assembled { cubin: scratch.read("module.cubin")?, report: Report::read(&said) })
     }
 
     /// The machine code of each entry as text, with the Rust source lines as comments.
@@ -113,22 +139,27 @@ impl Ptxas {
     /// As [`Ptxas::assemble`]; also when there is no nvdisasm.
     pub fn sass(&self, ptx: &str, arch: NvvmArch) -> Result<BTreeMap<String, String>, PtxasError> {
         // Asked for first: without it there is no need to assemble anything.
-        self.nvdisasm.as_ref().ok_or(PtxasError::NoDisassembler)?;
-        self.disassemble(&self.assemble_cubin(ptx, arch)?.cubin, arch)
+        let nvdisasm = self.nvdisasm.as_ref().ok_or(PtxasError::NoDisassembler)?;
+        if let Some(said) = self.before(Answer::Code, ptx, arch)? {
+            return Ok(report::sass_by_entry(&said));
+        }
+        let scratch = Scratch::new()?;
+        scratch.write("module.cubin", &self.assemble_cubin(ptx, arch)?.cubin)?;
+        let mut command = Command::new(nvdisasm);
+        command.args(DISASSEMBLE).arg("module.cubin");
+        let output = scratch.run(command, "nvdisasm", arch)?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        self.keep(Answer::Code, ptx, arch, &said)?;
+        Ok(report::sass_by_entry(&said))
     }
 
-    /// As [`Ptxas::sass`], of what was assembled already.
-    ///
-    /// # Errors
-    /// nvdisasm refuses it, or there is none.
-    pub fn disassemble(&self, cubin: &[u8], arch: NvvmArch) -> Result<BTreeMap<String, String>, PtxasError> {
-        let nvdisasm = self.nvdisasm.as_ref().ok_or(PtxasError::NoDisassembler)?;
-        let scratch = Scratch::new()?;
-        scratch.write("module.cubin", cubin)?;
-        let mut command = Command::new(nvdisasm);
-        command.args(["-c", "-g", "module.cubin"]);
-        let output = scratch.run(command, "nvdisasm", arch)?;
-        Ok(report::sass_by_entry(&String::from_utf8_lossy(&output.stdout)))
+    /// What a tool said of the text before.
+    fn before(&self, answer: Answer, ptx: &str, arch: NvvmArch) -> Result<Option<String>, PtxasError> {
+        self.kept.as_ref().map_or(Ok(None), |kept| kept.get(answer, ptx, arch))
+    }
+
+    fn keep(&self, answer: Answer, ptx: &str, arch: NvvmArch, said: &str) -> Result<(), PtxasError> {
+        self.kept.as_ref().map_or(Ok(()), |kept| kept.put(answer, ptx, arch, said))
     }
 }
 

@@ -8,7 +8,7 @@ mod rates;
 mod traffic;
 
 use contract::gemm_tile::{GemmTile, T128X128, T128X256, T128X256S3, TILES};
-use cuda_builder::ptxas::{Ptxas, sass};
+use cuda_builder::ptxas::sass;
 use outerscale::{
     Backend, Gpu, Int8Matrix, Layout, Output, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Scales,
     Workspace, ops,
@@ -17,7 +17,7 @@ use outerscale::{
 };
 use outerscale_tests::{
     figures::{File, Table},
-    harness::skipped,
+    harness::ptxas,
     ptx_text::only_entry,
 };
 use ptx_sim::Counters;
@@ -120,10 +120,7 @@ fn round(gpu: &Gpu, tile: &GemmTile) -> Round {
 
 #[test]
 fn the_tensor_cores_bound_the_big_tiles() {
-    let ptxas = match Ptxas::find() {
-        Ok(ptxas) => ptxas,
-        Err(why) => return skipped("the bound of the main loop", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
-    };
+    let Some(ptxas) = ptxas("the bound of the main loop", env!("CARGO_TARGET_TMPDIR")) else { return };
     let gpu = Gpu::open(Backend::Sim).unwrap();
     let ptx = ARCHS[0].own(Module::Gemm).expect("it is compiled for sm_80");
     let rounds: Vec<Round> = {
@@ -174,10 +171,7 @@ fn the_tensor_cores_bound_the_big_tiles() {
 
 #[test]
 fn memory_bounds_the_quantizers_and_the_streams() {
-    let ptxas = match Ptxas::find() {
-        Ok(ptxas) => ptxas,
-        Err(why) => return skipped("the kernels that memory bounds", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
-    };
+    let Some(ptxas) = ptxas("the kernels that memory bounds", env!("CARGO_TARGET_TMPDIR")) else { return };
     let mut table = Table::new(&[
         "kernel",
         "GPU",
@@ -224,8 +218,7 @@ fn what_is_needed_is_read_and_little_else() {
     let _alone = alone();
     let (table, problems) = traffic::table(&Gpu::open(Backend::Sim).unwrap());
     assert!(problems.is_empty(), "{}\n{}", problems.join("\n"), table.text());
-    match Ptxas::find() {
-        Ok(ptxas) => TRAFFIC.hold(&ptxas.version, table.text()),
-        Err(why) => skipped("the record of what is read", &why.to_string(), "OUTERSCALE_REQUIRE_PTXAS"),
+    if let Some(ptxas) = ptxas("the record of what is read", env!("CARGO_TARGET_TMPDIR")) {
+        TRAFFIC.hold(&ptxas.version, table.text());
     }
 }

@@ -94,8 +94,9 @@ impl Kernel {
     pub(crate) fn find(&self, ptxas: &Ptxas, ptx: &str, multiprocessor: &Multiprocessor) -> Result<Found, String> {
         let (entry, arch) = (self.entry, multiprocessor.arch);
         let fail = |why: &str| format!("{entry} for {arch}: {why}");
-        let assembled = ptxas.assemble_cubin(&only_entry(ptx, entry), arch).map_err(|e| fail(&e.to_string()))?;
-        let code = ptxas.disassemble(&assembled.cubin, arch).map_err(|e| fail(&e.to_string()))?;
+        let text = only_entry(ptx, entry);
+        let code = ptxas.sass(&text, arch).map_err(|e| fail(&e.to_string()))?;
+        let report = ptxas.assemble(&text, arch).map_err(|e| fail(&e.to_string()))?;
         let listing = Listing::read(&code[entry]);
         let loads = loads_in_flight(&listing, self.load);
         let (first, second) = match self.way {
@@ -113,7 +114,7 @@ impl Kernel {
                 (look, codes)
             }
         };
-        let registers = assembled.report.entries[entry].registers;
+        let registers = report.entries[entry].registers;
         Ok(Found {
             registers,
             // A warp takes registers by 256. Neither threads nor shared memory allow fewer blocks.

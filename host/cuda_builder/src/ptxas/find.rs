@@ -39,7 +39,7 @@ pub(super) fn find() -> Result<Ptxas, NotFound> {
         // Prefer the disassembler of the same installation.
         let nvdisasm = std::iter::once(folder).chain(&folders).map(|folder| folder.join("nvdisasm"));
         let nvdisasm = nvdisasm.into_iter().find(|nvdisasm| nvdisasm.is_file());
-        return Ok(Ptxas { ptxas, nvdisasm, release, version });
+        return Ok(Ptxas { ptxas, nvdisasm, release, version, kept: None });
     }
     Err(NotFound { older })
 }
