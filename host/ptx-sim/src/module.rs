@@ -1,7 +1,7 @@
 //! A loaded module and its kernels.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::ir::Program;
 use crate::ir::lower::{global_layout, lower_entry};
@@ -83,8 +83,12 @@ pub(crate) struct KernelInner {
     pub(crate) max_threads: Option<[u32; 3]>,
     pub(crate) required_threads: Option<[u32; 3]>,
     pub(crate) cluster: ClusterRules,
-    pub(crate) program: Program,
+    /// Made when the kernel is launched first: of a module's many kernels most processes launch few. It cannot fail.
+    pub(crate) program: LazyLock<Program, Allocation>,
 }
+
+/// What is left to do of a program after its checks.
+type Allocation = Box<dyn FnOnce() -> Program + Send>;
 
 /// What an entry's directives say of clusters (PTX ISA 11.4.4 to 11.4.6).
 #[derive(Clone, Copy, Debug, Default)]
@@ -197,15 +201,17 @@ fn build<'a>(text: &Text<'a>, globals: &HashMap<&'a str, usize>, entry: &Functio
     let mut lowered = lower_entry(text, globals, entry)?;
     flow::lay_out(&mut lowered);
     let params = std::mem::take(&mut lowered.params);
+    let (param_bytes, static_shared) = (lowered.param_bytes, lowered.static_shared);
+    let allocation: Allocation = Box::new(move || Program { entry_registers, ..registers::allocate(lowered) });
     Ok(KernelInner {
         name: entry.name.to_owned(),
         params,
-        param_bytes: lowered.param_bytes,
-        static_shared: lowered.static_shared,
+        param_bytes,
+        static_shared,
         max_threads,
         required_threads,
         cluster,
-        program: Program { entry_registers, ..registers::allocate(lowered) },
+        program: LazyLock::new(allocation),
     })
 }
 

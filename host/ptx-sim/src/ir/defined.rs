@@ -50,14 +50,16 @@ struct Watch<'l> {
     origins: Vec<Origin>,
 }
 
-/// Puts the watching operations into laid-out code. Returns the names that [`Op::Defined`] has numbers of.
-pub(super) fn instrument(lowered: &mut Lowered) -> Vec<String> {
+/// Puts the watching operations into laid-out code. Returns the names that [`Op::Defined`] has numbers of, and where
+/// registers are alive if there was nothing to watch: the code is then what it was.
+pub(super) fn instrument(lowered: &mut Lowered) -> (Vec<String>, Option<Liveness>) {
     let numbering = Numbering::new(lowered);
-    let mut watched = Liveness::new(lowered, &numbering).at_entry;
-    let mut list: Vec<usize> = watched.members().collect();
+    let liveness = Liveness::new(lowered, &numbering);
+    let mut list: Vec<usize> = liveness.at_entry.members().collect();
     if list.is_empty() {
-        return Vec::new();
+        return (Vec::new(), Some(liveness));
     }
+    let mut watched = liveness.at_entry;
     // What a watched register may be moved to has to be watched too.
     let mut changed = true;
     while changed {
@@ -80,7 +82,7 @@ pub(super) fn instrument(lowered: &mut Lowered) -> Vec<String> {
         watch.defined.insert(number, predicate);
     }
     watch.run();
-    watch.names
+    (watch.names, None)
 }
 
 impl Watch<'_> {

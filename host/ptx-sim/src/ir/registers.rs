@@ -17,9 +17,9 @@ use super::{FileSizes, Program};
 /// Gives the registers of laid-out code their slots and makes the program.
 pub(crate) fn allocate(mut lowered: Lowered) -> Program {
     let watched = wgmma::watch(&mut lowered);
-    let register_names = defined::instrument(&mut lowered);
+    let (register_names, alive) = defined::instrument(&mut lowered);
     let numbering = Numbering::new(&lowered);
-    let ranges = Liveness::new(&mut lowered, &numbering).ranges;
+    let ranges = alive.unwrap_or_else(|| Liveness::new(&mut lowered, &numbering)).ranges;
     let constants = [lowered.constants.w32.len(), lowered.constants.w64.len(), 0];
     let mut slots = vec![0_u32; numbering.total];
     let mut sizes = constants;

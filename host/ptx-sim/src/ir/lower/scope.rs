@@ -1,6 +1,6 @@
 //! Names: registers, variables, parameters and labels, innermost scope first.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::ir::op::Reg;
 use crate::ir::types::Type;
@@ -34,9 +34,9 @@ pub(crate) enum Symbol {
 
 #[derive(Debug, Default)]
 pub(crate) struct Scope<'a> {
-    names: HashMap<&'a str, Symbol>,
+    names: FxHashMap<&'a str, Symbol>,
     /// `%r<8>`: prefix, type, number.
-    families: HashMap<&'a str, (Type, u32)>,
+    families: FxHashMap<&'a str, (Type, u32)>,
 }
 
 /// The scopes of a function, outermost first.
