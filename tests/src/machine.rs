@@ -162,7 +162,7 @@ impl Machine {
             .with_cluster([variant.cluster, 1, 1])
             .with_dynamic_shared(variant.shared_bytes)
             .with_schedule(self.how.schedule);
-        launch.instruction_limit = INSTRUCTIONS;
+        (launch.instruction_limit, launch.listing) = (INSTRUCTIONS, false);
         ptx_sim::launch(&self.instance, &self.memory, &launch).map(drop).map_err(|fault| format!("fault: {fault}"))
     }
 }

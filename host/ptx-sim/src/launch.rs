@@ -74,6 +74,7 @@ pub struct Report {
     /// What was counted.
     pub counters: Counters,
     /// What was counted of each instruction that the kernel consists of, in the order of the PTX; executed or not.
+    /// Empty if [`Launch::listing`] is off.
     pub profile: Vec<Row>,
     /// Findings that do not stop a launch, as threads that store the same value to one place: one for each
     /// kind and pair of lines, in the order of the lines.
@@ -107,6 +108,8 @@ pub struct Launch<'a> {
     pub checks: Checks,
     /// Whether sectors and wavefronts are counted; everything else always is.
     pub profile: bool,
+    /// Whether [`Report::profile`] is made, which takes longer than a small launch itself.
+    pub listing: bool,
     /// PTX instructions that one warp may execute.
     pub instruction_limit: u64,
 }
@@ -125,6 +128,7 @@ impl<'a> Launch<'a> {
             schedule: Schedule::default(),
             checks: Checks::ALL,
             profile: true,
+            listing: true,
             instruction_limit: DEFAULT_INSTRUCTION_LIMIT,
         }
     }

@@ -17,7 +17,10 @@ fn report(globals: &str, body: &str, threads: u32) -> Report {
     memory.fill(out, 1 << 16, &[0]).unwrap();
     let params = out.to_le_bytes();
     let request = Launch::new(module.kernel("k").unwrap(), [1, 1, 1], [threads, 1, 1], &params);
-    launch(&instance, &memory, &request).unwrap_or_else(|fault| panic!("{fault}"))
+    let report = launch(&instance, &memory, &request).unwrap_or_else(|fault| panic!("{fault}"));
+    let without = launch(&instance, &memory, &Launch { listing: false, ..request }).unwrap();
+    assert_eq!((without.counters, without.profile.len()), (report.counters, 0));
+    report
 }
 
 /// The row of the one instruction that begins so.

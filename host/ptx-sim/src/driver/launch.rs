@@ -91,6 +91,7 @@ impl Plan {
             cluster: self.cluster,
             checks,
             schedule,
+            listing: false,
             ..Launch::new(&function.kernel, shape.grid, shape.block, &self.params)
         };
         let report = engine::run(|| crate::launch(&function.instance, &self.memory, &launch))?;

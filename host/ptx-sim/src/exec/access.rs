@@ -2,7 +2,7 @@
 
 use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped, WINDOW, Who};
 use super::global::{self, Stage, misaligned};
-use super::lanes::{LANES, Lanes64, lanes_of};
+use super::lanes::{LANES, Lanes64, each, lanes_of};
 use super::shared::{self, Manner};
 use super::traffic;
 use super::warp::Warp;
@@ -236,15 +236,15 @@ fn fill(warp: &mut Warp, mask: u32, reg: Reg, access: Access, stage: &Stage, wid
     }
     let sign = access.extend == Extend::Sign;
     if sign && access.bytes == 1 {
-        out = out.map(|value| value as u8 as i8 as u32);
+        out = each(&out, |value| value as u8 as i8 as u32);
     } else if sign && access.bytes == 2 {
-        out = out.map(|value| value as u16 as i16 as u32);
+        out = each(&out, |value| value as u16 as i16 as u32);
     }
     match access.reg {
-        Width::W16 => warp.files.put32(reg, mask, &out.map(|value| value & 0xFFFF)),
+        Width::W16 => warp.files.put32(reg, mask, &each(&out, |value| value & 0xFFFF)),
         Width::W32 => warp.files.put32(reg, mask, &out),
-        Width::W64 if sign => warp.files.put64(reg, mask, &out.map(|value| value as i32 as u64)),
-        Width::W64 => warp.files.put64(reg, mask, &out.map(u64::from)),
+        Width::W64 if sign => warp.files.put64(reg, mask, &each(&out, |value| value as i32 as u64)),
+        Width::W64 => warp.files.put64(reg, mask, &each(&out, u64::from)),
     }
 }
 

@@ -9,7 +9,7 @@ use super::float::{canonical32, flush32};
 use super::float16;
 use super::global::{Read, initialised, lookup, misaligned, out_of_bounds};
 use super::hazards::unread;
-use super::lanes::{LANES, lanes_of};
+use super::lanes::{self, LANES, lanes_of};
 use super::races::{self, Deed, Kind, Span, Strength};
 use super::shared;
 use super::traffic;
@@ -131,7 +131,7 @@ pub(super) fn atomic(warp: &mut Warp, cx: &mut Context<'_>, mask: u32, op: &Op) 
     if !d.is_none() {
         match wide {
             true => warp.files.put64(d, mask, &old),
-            false => warp.files.put32(d, mask, &old.map(|value| value as u32)),
+            false => warp.files.put32(d, mask, &lanes::each(&old, |value| value as u32)),
         }
     }
     Ok(())

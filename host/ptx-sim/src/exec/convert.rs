@@ -2,7 +2,7 @@
 
 use super::float::{canonical32, flush32};
 use super::half::{bf16_to_f32, f16_to_f32, f64_to_bf16, f64_to_f16};
-use super::lanes::{Files, LANES};
+use super::lanes::{Files, LANES, each};
 use super::soft::{Finite, Format};
 use crate::ir::op::{Convert, FloatMode, Reg};
 use crate::ir::types::{File, FloatKind, Round, Type, Width};
@@ -120,7 +120,7 @@ fn put(files: &mut Files, reg: Width, mask: u32, d: Reg, values: &[u64; LANES]) 
     if reg == Width::W64 {
         files.put64(d, mask, values);
     } else {
-        files.put32(d, mask, &values.map(|value| value as u32));
+        files.put32(d, mask, &each(values, |value| value as u32));
     }
 }
 

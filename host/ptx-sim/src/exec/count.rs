@@ -1,6 +1,6 @@
 //! From what each place of the code was counted for to the counts of a launch and of each instruction.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::context::{Executed, Grid};
 use super::traffic::Moved;
@@ -70,12 +70,12 @@ fn product(op: &Op) -> Option<Product> {
     Some(Product { asynchronous, integer: sum == Sum::S32, macs })
 }
 
-/// The counters of a launch over `blocks` blocks, and what each instruction did.
+/// The counters of a launch over `blocks` blocks, and what each instruction did if the launch asks for it.
 pub(super) fn count(grid: &Grid<'_>, blocks: u64, tally: &Tally) -> (Counters, Vec<Row>) {
     let mut counters = Counters { launches: 1, blocks, ..Counters::default() };
     let mut rows: Vec<Row> = Vec::new();
     // Statements by line and text: a line can hold several, and a function that is called twice is there twice.
-    let mut numbers: HashMap<(u32, &str), usize> = HashMap::new();
+    let mut numbers: FxHashMap<(u32, &str), usize> = FxHashMap::default();
     for (pc, (executed, moved)) in tally.places.iter().enumerate() {
         let (op, origin) = (&grid.program.code[pc].op, &grid.program.origins[pc]);
         let product = product(op);
@@ -107,6 +107,9 @@ pub(super) fn count(grid: &Grid<'_>, blocks: u64, tally: &Tally) -> (Counters, V
         }
         counters.divergent_branches += executed.divergent;
 
+        if !grid.launch.listing {
+            continue;
+        }
         // The first operation of a statement stands for it; joins and jumps between blocks stand for none.
         let number = match (origin.class, numbers.get(&(origin.line, origin.text.as_str()))) {
             (_, Some(number)) => *number,

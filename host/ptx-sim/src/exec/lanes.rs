@@ -166,6 +166,16 @@ impl Files {
     }
 }
 
+/// `f` of every lane's value. A loop, as `array::map` of so many elements stays a call in the midst of vector code.
+#[inline(always)]
+pub(crate) fn each<A: Copy, B: Copy + Default>(values: &[A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
+    let mut out = [B::default(); LANES];
+    for lane in 0..LANES {
+        out[lane] = f(values[lane]);
+    }
+    out
+}
+
 /// The lanes of a mask, lowest first.
 #[inline(always)]
 pub(crate) fn lanes_of(mut mask: u32) -> impl Iterator<Item = usize> {

@@ -1,7 +1,8 @@
 //! Findings that do not stop a launch, each once.
 
 use std::collections::BTreeMap;
-use std::collections::HashSet;
+
+use rustc_hash::FxHashSet;
 
 use super::context::Context;
 use crate::fault::{Fault, FaultKind, Severity};
@@ -10,7 +11,7 @@ use crate::fault::{Fault, FaultKind, Severity};
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     /// Kind and places that are noted already: most findings come again and again.
-    seen: HashSet<(FaultKind, usize, usize)>,
+    seen: FxHashSet<(FaultKind, usize, usize)>,
     /// By line, line of the other side and kind; the one of the lowest block.
     notes: BTreeMap<(u32, u32, &'static str), Fault>,
 }

@@ -5,7 +5,7 @@ use super::collective;
 use super::context::{Context, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, Stopped, Who};
 use super::copies;
 use super::gates::{self, Gate};
-use super::lanes::{ALL, LANES};
+use super::lanes::{ALL, LANES, each};
 use super::special::special;
 use super::turns::{arrive, branch_table, left, too_long};
 use super::warp::{Stop, Warp};
@@ -237,15 +237,15 @@ fn compute(warp: &mut Warp, cx: &mut Context<'_>, active: u32, op: &Op) -> Resul
             }
             match wide {
                 true => files.put64(d, active, &out),
-                false => files.put32(d, active, &out.map(|value| value as u32)),
+                false => files.put32(d, active, &each(&out, |value| value as u32)),
             }
         }
         Op::Unpack { bits, wide, parts, a } => {
-            let source = if wide { *files.r64(a) } else { files.r32(a).map(u64::from) };
+            let source = if wide { *files.r64(a) } else { each(files.r32(a), u64::from) };
             let regs = &pool[parts.start as usize..(parts.start + parts.len) as usize];
             let keep = u32::MAX >> (32 - u32::from(bits));
             for (index, reg) in regs.iter().enumerate() {
-                let out = source.map(|value| (value >> (usize::from(bits) * index)) as u32 & keep);
+                let out = each(&source, |value| (value >> (usize::from(bits) * index)) as u32 & keep);
                 files.put32(*reg, active, &out);
             }
         }

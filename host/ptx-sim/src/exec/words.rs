@@ -1,6 +1,6 @@
 //! Integer operations on words (PTX ISA 9.7.1 and 9.7.9.7).
 
-use super::lanes::{Files, LANES, lanes_of};
+use super::lanes::{Files, LANES, each, lanes_of};
 use crate::ir::words::{MadCarry, Pick, WordOp, Words};
 
 #[inline(never)]
@@ -145,7 +145,7 @@ pub(super) fn mad_carry(files: &mut Files, op: &MadCarry, mask: u32, flags: u32)
     }
     match wide {
         true => files.put64(d, mask, &out),
-        false => files.put32(d, mask, &out.map(|value| value as u32)),
+        false => files.put32(d, mask, &each(&out, |value| value as u32)),
     }
     new
 }

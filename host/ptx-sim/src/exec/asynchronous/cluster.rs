@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Sender;
 use crate::exec::context::{Context, Place, SHARED_WINDOW, Stopped, Who};
 use crate::exec::gates::{Gate, aligned_gate, lane_list};
-use crate::exec::lanes::{LANES, lanes_of};
+use crate::exec::lanes::{LANES, each, lanes_of};
 use crate::exec::order::{Agent, Clock};
 use crate::exec::warp::{Stop, Warp};
 use crate::fault::FaultKind;
@@ -78,7 +78,7 @@ pub(super) fn map(warp: &mut Warp, cx: &Context<'_>, active: u32, op: &Async) ->
     }
     match wide && rank.is_some() {
         true => warp.files.put64(d, active, &out),
-        false => warp.files.put32(d, active, &out.map(|value| value as u32)),
+        false => warp.files.put32(d, active, &each(&out, |value| value as u32)),
     }
     Ok(())
 }

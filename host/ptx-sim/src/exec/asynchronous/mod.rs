@@ -17,7 +17,9 @@ mod report;
 mod tensor;
 mod transfer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 
 use super::context::{Context, Place, Stopped, Who};
 use super::copies::Copies;
@@ -69,11 +71,11 @@ pub(crate) struct Asynchronous {
     /// Live mbarrier objects by rank and place.
     objects: BTreeMap<(usize, usize), objects::Object>,
     /// The agents of mbarrier objects, which outlive them.
-    barrier_agents: HashMap<(usize, usize), Agent>,
+    barrier_agents: FxHashMap<(usize, usize), Agent>,
     /// Copies in the order of their issue.
     transfers: Vec<transfer::Transfer>,
     /// Bulk groups that each lane of each warp has committed.
-    groups: HashMap<(Agent, usize), u32>,
+    groups: FxHashMap<(Agent, usize), u32>,
     pub(crate) copies: Vec<Copies>,
     proxies: proxy::Proxies,
     cluster: cluster::ClusterBarrier,

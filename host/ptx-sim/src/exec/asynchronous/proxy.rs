@@ -6,7 +6,7 @@
 //! and acquires take it along. A write at time t is visible to an operation when the operation's thread
 //! knows the shadow agent up to t.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::Sender;
 use crate::exec::context::{Context, Place, Stopped, Who};
@@ -20,13 +20,13 @@ use crate::ir::op::Op;
 /// The shadow agents of the warps that have executed fences.
 #[derive(Debug, Default)]
 pub(super) struct Proxies {
-    of_async: HashMap<Agent, Agent>,
+    of_async: FxHashMap<Agent, Agent>,
     /// Those whose time stands for what a fencing warp knew of others: enough for bytes that `cp.async` brought.
-    of_readers: HashMap<Agent, Agent>,
+    of_readers: FxHashMap<Agent, Agent>,
     /// Those whose time stands for mbarrier inits behind `fence.mbarrier_init` only.
-    of_inits: HashMap<Agent, Agent>,
+    of_inits: FxHashMap<Agent, Agent>,
     /// What a relaxed arrival at the cluster's barrier carries all the same: inits behind their fence.
-    pub(super) inits: HashMap<Agent, Clock>,
+    pub(super) inits: FxHashMap<Agent, Clock>,
 }
 
 impl Proxies {

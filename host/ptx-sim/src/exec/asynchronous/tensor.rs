@@ -1,6 +1,6 @@
 //! `cp.async.bulk.tensor` and `tensormap.*`.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::bulk::{Use, load, own_block, store, targets, touch_global};
 use super::transfer::{From, Global, Span};
@@ -38,7 +38,7 @@ struct Changed {
 
 /// The maps that this cluster has changed, by address.
 #[derive(Debug, Default)]
-pub(super) struct Maps(HashMap<u64, Changed>);
+pub(super) struct Maps(FxHashMap<u64, Changed>);
 
 impl Maps {
     pub(super) fn clear(&mut self) {

@@ -100,12 +100,18 @@ impl Actor<'_> {
         }
     }
 
+    /// Whether nothing of another cluster comes before what this one does: it has acquired nothing of theirs so far.
+    #[inline(always)]
+    fn is_apart(&self) -> bool {
+        self.tracker.imports.is_empty()
+    }
+
     /// Whether the sector's readers would stay as they are with one more: four of the same bytes, of several
-    /// other clusters, which nothing in this kernel can order. Operands that every block reads are mostly so.
+    /// other clusters, which nothing has ordered yet. Operands that every block reads are mostly so.
     #[inline(always)]
     fn is_remembered(&self, page: &Page, sector: usize, run: Run) -> bool {
         let Some(runs) = cells::full_list(page, sector, Side::Readers) else { return false };
-        if self.races.synchronises {
+        if !self.is_apart() {
             return false;
         }
         let (mut others, mut first, mut several) = (true, None, false);
@@ -209,8 +215,7 @@ impl Actor<'_> {
     /// Whether whoever races with `past` also races with this access, so that it need not be remembered.
     fn stands_for(&self, run: Run, past: Run) -> bool {
         let Some(event) = self.races.events.get(past.number) else { return true };
-        // Without an instruction that orders them nothing of another cluster ever comes before.
-        if event.cluster != self.event.cluster && !self.races.synchronises {
+        if event.cluster != self.event.cluster && self.is_apart() {
             return false;
         }
         if self.strength.width != 0 && self.strength != Strength::of(&self.program.code[event.pc as usize].op) {

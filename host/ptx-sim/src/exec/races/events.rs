@@ -4,10 +4,11 @@
 //! synchronisation in between share it. Workers add accesses and read each other's at the same time: entries
 //! never move, and whoever has found a number in a page has locked that page after its entry was written.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
 
 use crate::exec::order::Agent;
 
@@ -47,7 +48,7 @@ pub(super) type Members = [u32; 4];
 #[derive(Debug, Default)]
 struct Sets {
     members: Vec<Members>,
-    numbers: HashMap<Members, u32>,
+    numbers: FxHashMap<Members, u32>,
 }
 
 /// The table.

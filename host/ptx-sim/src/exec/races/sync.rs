@@ -5,9 +5,11 @@
 //! the log tells what the value tells. Atomic read-modify-writes keep what was released before them in force
 //! (PTX ISA, "Release and Acquire Patterns", observation through chains of atomics).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, OnceLock, PoisonError};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Races;
 use super::tracker::{Import, Tracker};
@@ -60,8 +62,8 @@ impl Log {
     }
 
     /// What an export tells `reader` of each cluster.
-    pub(super) fn flatten(&self, export: u32, reader: Reader) -> HashMap<u32, Clock> {
-        let (mut known, mut seen, mut work) = (HashMap::<u32, Clock>::new(), HashSet::new(), vec![export]);
+    pub(super) fn flatten(&self, export: u32, reader: Reader) -> FxHashMap<u32, Clock> {
+        let (mut known, mut seen, mut work) = (FxHashMap::<u32, Clock>::default(), FxHashSet::default(), vec![export]);
         while let Some(next) = work.pop() {
             let export = &self.exports[next as usize];
             if seen.insert(next) {

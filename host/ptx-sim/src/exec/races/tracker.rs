@@ -1,7 +1,8 @@
 //! What a worker knows while it runs one cluster: the numbers of its events, and what came from other clusters.
 
-use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError};
+
+use rustc_hash::FxHashMap;
 
 use super::Races;
 use super::events::{Event, Events};
@@ -32,7 +33,7 @@ pub(super) struct Import {
     /// Whether the read acquired by itself; else a fence has to follow.
     pub(super) at_once: bool,
     /// What it tells of each cluster, once somebody asks.
-    pub(super) known: OnceLock<HashMap<u32, Clock>>,
+    pub(super) known: OnceLock<FxHashMap<u32, Clock>>,
 }
 
 /// The state of one worker.
@@ -46,7 +47,7 @@ pub(crate) struct Tracker {
     pub(super) sources: Vec<(Agent, Agent)>,
     pub(super) imports: Vec<Import>,
     /// The newest export of each lane of the cluster.
-    pub(super) released: HashMap<(Agent, usize), u32>,
+    pub(super) released: FxHashMap<(Agent, usize), u32>,
 }
 
 impl Tracker {
@@ -58,7 +59,7 @@ impl Tracker {
             known: (Agent(u32::MAX), 0),
             sources: Vec::new(),
             imports: Vec::new(),
-            released: HashMap::new(),
+            released: FxHashMap::default(),
         }
     }
 

@@ -36,6 +36,7 @@ impl Shadow {
     /// What was in flight to `len` bytes at `at` has been written by the event of `tag`.
     #[inline(always)]
     pub(crate) fn land(&mut self, at: usize, len: usize, tag: Tag) {
+        self.note(at, len);
         self.writes[at..at + len].fill(tag);
     }
 

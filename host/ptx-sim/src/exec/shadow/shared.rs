@@ -9,6 +9,7 @@ use super::flights::FlightId;
 use crate::exec::lanes::{LANES, lanes_of};
 use crate::exec::order::{Agent, Clock, Event, Events, Order, Strong, Tag};
 use crate::launch::Checks;
+use crate::limits::MOST_SHARED;
 
 /// What was found on a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +78,19 @@ impl Actor {
     }
 }
 
+/// Bytes of one bit of [`Shadow::used`]. A block begins with no tags, and mostly touches little of its memory.
+const STRETCH: usize = 1 << 12;
+
+const _: () = assert!(MOST_SHARED as usize <= 64 * STRETCH);
+
 /// The shadow of one block's shared memory.
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
     pub(super) events: Events,
     pub(super) writes: Vec<Tag>,
     reads: Vec<Tag>,
+    /// A bit for each [`STRETCH`] of bytes whose tags may be other than [`Tag::NONE`].
+    used: u64,
     /// How many operations in flight read each byte; empty until there is one.
     pub(super) locks: Vec<u8>,
     /// The locks in force.
@@ -133,15 +141,24 @@ impl Shadow {
     /// For `bytes` of the shared memory of the block whose warps are the agents `near`, of `agents` in all.
     pub(crate) fn reset(&mut self, bytes: usize, near: std::ops::Range<u32>, agents: u32, checks: Checks) {
         for tags in [&mut self.writes, &mut self.reads] {
-            tags.clear();
+            let stretches = tags.chunks_mut(STRETCH).enumerate();
+            stretches.filter(|(at, _)| self.used >> at & 1 == 1).for_each(|(_, tags)| tags.fill(Tag::NONE));
             tags.resize(bytes, Tag::NONE);
         }
+        self.used = 0;
         self.events.clear();
         self.locks.clear();
         self.locked.clear();
         self.alone = near.len() as u32 == agents;
         self.near = near;
         (self.races, self.init, self.asynchrony) = (checks.races, checks.init, checks.asynchrony);
+    }
+
+    /// The `len` bytes at `at` are about to get tags.
+    #[inline(always)]
+    pub(super) fn note(&mut self, at: usize, len: usize) {
+        let (first, last) = (at / STRETCH, (at + len.max(1) - 1) / STRETCH);
+        self.used |= u64::MAX << first & u64::MAX >> (63 - last);
     }
 
     /// All warps of the block know `clock` now.
@@ -201,6 +218,7 @@ impl Shadow {
     #[inline(always)]
     pub(crate) fn read_each(&mut self, order: &Order, actor: &Actor, at: usize, width: usize) -> Result<(), Found> {
         let range = at..at + LANES * width;
+        self.note(at, LANES * width);
         let clean = quiet(&self.writes[range.clone()], actor.floor, self.init);
         if clean && quiet(&self.reads[range.clone()], actor.floor, false) {
             fill_each(&mut self.reads[range], actor, width);
@@ -212,6 +230,7 @@ impl Shadow {
     /// Reads `len` bytes at `at`; `tag` is one of `actor`.
     #[inline(always)]
     pub(crate) fn read(&mut self, order: &Order, actor: &Actor, tag: Tag, at: usize, len: usize) -> Result<(), Found> {
+        self.note(at, len);
         if !quiet(&self.writes[at..at + len], actor.floor, self.init) {
             self.read_slowly(order, actor, tag, at, len)?;
         }
@@ -273,6 +292,7 @@ impl Shadow {
         same: impl Fn(usize) -> bool,
     ) -> Result<Option<Found>, Found> {
         let range = at..at + len;
+        self.note(at, len);
         let clean = quiet(&self.writes[range.clone()], actor.floor, false)
             && quiet(&self.reads[range.clone()], actor.floor, false)
             && self.locked.is_empty();
@@ -288,6 +308,7 @@ impl Shadow {
     #[inline(always)]
     pub(crate) fn write_each(&mut self, actor: &Actor, at: usize, width: usize) -> bool {
         let range = at..at + LANES * width;
+        self.note(at, LANES * width);
         let clean = quiet(&self.writes[range.clone()], actor.floor, false)
             && quiet(&self.reads[range.clone()], actor.floor, false)
             && self.locked.is_empty();

@@ -315,3 +315,34 @@ fn most_random_programs_meet_a_finding_and_many_of_them_late() {
     }
     assert!(bad > 200 && late > 60, "{bad} with a finding, {late} of them after five steps");
 }
+
+#[test]
+fn a_block_begins_with_no_tags() {
+    let bytes = 3 * 4096;
+    let mut order = Order::default();
+    order.reset((0..WARPS).map(|_| ALL));
+    let mut shadow = Shadow::default();
+    let places = [(0, 1), (4090, 12), (bytes - 1, 1)];
+    for _ in 0..2 {
+        shadow.reset(bytes, 0..NEAR, WARPS, Checks::ALL);
+        let actor = shadow.actor(&order, Agent(0), 0, 1, Strong::default());
+        for byte in 0..bytes {
+            let found = shadow.read(&order, &actor, actor.lane(0), byte, 1).unwrap_err();
+            assert_eq!(found.conflict, Conflict::Uninitialised, "byte {byte}");
+        }
+        shadow.reset(bytes, 0..NEAR, WARPS, Checks::ALL);
+        for place in places {
+            let actor = shadow.actor(&order, Agent(1), 1, 1, Strong::default());
+            shadow.write(&order, &actor, actor.lane(0), place, |_| false).unwrap();
+        }
+        for place in places {
+            let actor = shadow.actor(&order, Agent(1), 2, 1, Strong::default());
+            shadow.read(&order, &actor, actor.lane(0), place.0, place.1).unwrap();
+        }
+        // In flight from one stretch into the next.
+        let flight = Flights::default().begin(Flight { agent: Agent(1), lanes: 1, pc: 3, what: "a copy" });
+        let actor = shadow.actor(&order, Agent(1), 3, 1, Strong::default());
+        shadow.begin_write(&order, &actor, (actor.lane(0), flight.tag(0)), (8190, 4)).unwrap();
+        shadow.land(8190, 4, actor.lane(0));
+    }
+}
