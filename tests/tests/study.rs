@@ -130,30 +130,37 @@ fn simulated(layer: &Layer, scheme: &str, study: &LayerStudy) -> f64 {
     oracle::metrics(&products, &exact, layer.x.rows as usize, layer.w.rows as usize).relative_error
 }
 
-/// Also the ranks: on the hardest layer the schemes are in float64's order.
+/// A layer's study, held against float64. Also the ranks: on the hardest layer the schemes are in float64's order.
+fn held(name: &str) -> LayerStudy {
+    let layer = data(name);
+    let study = study(name, &layer);
+    let mut errors = Vec::new();
+    for row in study.rows.iter().filter(|row| row.source == Source::Kernels) {
+        let want = simulated(&layer, &row.scheme, &study);
+        assert!((row.relative_error / want - 1.0).abs() < 0.02, "{name} {}: {want} {row:?}", row.scheme);
+        errors.push((row.relative_error, want, &*row.scheme));
+    }
+    assert_eq!((errors.len(), &study.left_out), (candidates().len(), &vec![]));
+    if name == "L1_output_dense" {
+        let ranks = |of: fn(&(f64, f64, &str)) -> f64| {
+            let mut sorted = errors.clone();
+            sorted.sort_by(|a, b| of(a).total_cmp(&of(b)));
+            sorted.into_iter().map(|e| e.2.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(ranks(|e| e.0), ranks(|e| e.1));
+    }
+    study
+}
+
 #[test]
 fn every_scheme_errs_as_float64_says() {
-    let studies = FILES.map(|name| (data(name), study(name, &data(name))));
-    for ((layer, study), name) in studies.iter().zip(FILES) {
-        let mut errors = Vec::new();
-        for row in study.rows.iter().filter(|row| row.source == Source::Kernels) {
-            let want = simulated(layer, &row.scheme, study);
-            assert!((row.relative_error / want - 1.0).abs() < 0.02, "{name} {}: {want} {row:?}", row.scheme);
-            errors.push((row.relative_error, want, &*row.scheme));
-        }
-        assert_eq!((errors.len(), &study.left_out), (candidates().len(), &vec![]));
-        if name == "L1_output_dense" {
-            let ranks = |of: fn(&(f64, f64, &str)) -> f64| {
-                let mut sorted = errors.clone();
-                sorted.sort_by(|a, b| of(a).total_cmp(&of(b)));
-                sorted.into_iter().map(|e| e.2.to_owned()).collect::<Vec<_>>()
-            };
-            assert_eq!(ranks(|e| e.0), ranks(|e| e.1));
-        }
-    }
-    let error = |file: usize, scheme: &str| {
-        studies[file].1.rows.iter().find(|row| row.scheme == scheme).unwrap().relative_error
-    };
+    // float64 takes one thread for a layer.
+    let studies = std::thread::scope(|scope| {
+        let threads = FILES.map(|name| scope.spawn(move || held(name)));
+        threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let error =
+        |file: usize, scheme: &str| studies[file].rows.iter().find(|row| row.scheme == scheme).unwrap().relative_error;
     // The injected outliers are the twin's function: who lives with them, and who does not.
     for scheme in ["smooth-token", "smooth-static"] {
         assert!((error(3, scheme) / error(2, scheme) - 1.0).abs() < 1e-6, "{scheme}");
@@ -164,7 +171,7 @@ fn every_scheme_errs_as_float64_says() {
         assert!(error(file, "smooth-token") <= error(file, "w8a8-token"));
         assert!(error(file, "smooth-static") <= error(file, "w8a8-static"));
     }
-    sound(Study::new(studies.map(|(_, study)| study).into(), Workload::Batch, "here".into()));
+    sound(Study::new(studies.into(), Workload::Batch, "here".into()));
 }
 
 /// A page that a strict parser takes, and JSON with what the page shows.
