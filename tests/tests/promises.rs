@@ -114,7 +114,7 @@ fn the_readmes_figures_of_speed_are_those_that_are_recorded() {
         let main_loop = format!("{} instructions for {} wgmma", main_loop[2], main_loop[1]);
         rows.push(speed(&entry, &registers(&entry), &main_loop));
     }
-    for tile in ["t128x256", "t128x128"] {
+    for tile in ["t128x256", "t160x192", "t128x128"] {
         let entry = format!("gemm_{tile}_bf16");
         let main_loop = row("portable.md", &[tile, "A100"]);
         let main_loop = format!("{} instructions for {} IMMA", main_loop[3], main_loop[2]);

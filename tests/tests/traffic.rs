@@ -68,9 +68,9 @@ fn operands(gpu: &Gpu, (m, n, k): (u64, u64, u64)) -> (QuantizedTokens<PerToken>
 
 /// Aligned shapes: what the tiling needs, and the scales of each tile's rows and columns by every lane that uses them.
 fn tiles_are_read_once(gpu: &Gpu) {
-    let (m, n, k) = (256u64, 256, 1024);
-    let (x, w) = operands(gpu, (m, n, k));
     for tile in TILES {
+        let (m, n, k) = (2 * u64::from(tile.block_m), 2 * u64::from(tile.block_n), 1024);
+        let (x, w) = operands(gpu, (m, n, k));
         let mut y = Output::<i32>::new(gpu, Layout::contiguous(m, n)).unwrap();
         let product = ops::Product { x: &x, w: &w, bias: None };
         let counts = counted(|| {

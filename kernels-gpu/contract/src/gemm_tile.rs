@@ -148,12 +148,24 @@ pub const T128X256: GemmTile =
     GemmTile { name: "t128x256", block_m: 128, block_n: 256, warps_m: 2, warps_n: 4, stages: 2, blocks: 1 };
 /// The same with a k_block more on its way, where a block may have 144 KiB.
 pub const T128X256S3: GemmTile = GemmTile { name: "t128x256s3", stages: 3, ..T128X256 };
+/// For as many rows as two of the tiles before would leave half empty, M of 129 to 160 or 257 to 320, say. As many outputs
+/// as the accumulators of two warps a scheduler hold, and 2 % less from L2 for each than 128 × 256. A panel of w has 64 rows: the
+/// columns are whole panels. Two slots are what every GPU has room for.
+pub const T160X192: GemmTile =
+    GemmTile { name: "t160x192", block_m: 160, block_n: 192, warps_m: 2, warps_n: 4, stages: 2, blocks: 1 };
 /// Where tiles of twice the size leave multiprocessors idle. Two blocks fit one with 164 KiB.
 pub const T128X128: GemmTile =
     GemmTile { name: "t128x128", block_m: 128, block_n: 128, warps_m: 2, warps_n: 2, stages: 2, blocks: 2 };
-/// For products of up to 64 tokens and those that are small both ways. Two blocks fit every multiprocessor.
-pub const T64X128: GemmTile =
-    GemmTile { name: "t64x128", block_m: 64, block_n: 128, warps_m: 2, warps_n: 2, stages: 2, blocks: 3 };
+/// For rows of y that tiles of 128 leave idle: 65 to 96 and 161 to 192, say. Warps of 48 × 64 read least from shared memory.
+pub const T96X128: GemmTile =
+    GemmTile { name: "t96x128", block_m: 96, block_n: 128, warps_m: 2, warps_n: 2, stages: 2, blocks: 2 };
+/// The same for 65 to 80, 129 to 160 and 193 to 240. A row of warps, since 80 are five m16 operands, which do not halve;
+/// three slots are 78 KiB, which every GPU has.
+pub const T80X128: GemmTile =
+    GemmTile { name: "t80x128", block_m: 80, block_n: 128, warps_m: 1, warps_n: 4, stages: 3, blocks: 2 };
+/// For 33 to 48 tokens, and for products that are small both ways. Two blocks fit every multiprocessor.
+pub const T48X128: GemmTile =
+    GemmTile { name: "t48x128", block_m: 48, block_n: 128, warps_m: 1, warps_n: 4, stages: 2, blocks: 3 };
 /// For products too small to fill the GPU with large tiles.
 pub const T64X64: GemmTile =
     GemmTile { name: "t64x64", block_m: 64, block_n: 64, warps_m: 2, warps_n: 2, stages: 3, blocks: 4 };
@@ -165,7 +177,8 @@ pub const T16X64: GemmTile =
     GemmTile { name: "t16x64", block_m: 16, block_n: 64, warps_m: 1, warps_n: 4, stages: 4, blocks: 4 };
 
 /// Every configuration that is compiled for `gemm`.
-pub const TILES: [GemmTile; 7] = [T128X256, T128X256S3, T128X128, T64X128, T64X64, T32X64, T16X64];
+pub const TILES: [GemmTile; 10] =
+    [T128X256, T128X256S3, T160X192, T128X128, T96X128, T80X128, T48X128, T64X64, T32X64, T16X64];
 
 /// The configurations of the products with an epilogue of their own.
 pub const OTHER_TILES: [GemmTile; 3] = [T128X128, T64X64, T16X64];
@@ -227,7 +240,10 @@ mod tests {
         assert_eq!(resident(T128X256), [1, 1, 1]);
         assert_eq!(resident(T128X256S3), [1, 0, 1]);
         assert_eq!(resident(T128X128), [2, 1, 2]);
-        assert_eq!(resident(T64X128), [3, 2, 3]);
+        assert_eq!(resident(T160X192), [1, 1, 1]);
+        assert_eq!(resident(T96X128), [2, 1, 2]);
+        assert_eq!(resident(T80X128), [2, 1, 2]);
+        assert_eq!(resident(T48X128), [3, 2, 3]);
         assert_eq!(resident(T64X64), [3, 2, 4]);
         assert_eq!(resident(T16X64), [4, 2, 4]);
     }

@@ -3,7 +3,7 @@
 use crate::counted;
 use contract::{
     decode_tile,
-    gemm_tile::{T128X128, T128X256, T128X256S3},
+    gemm_tile::{T128X128, T128X256, T128X256S3, T160X192},
     hopper_tile,
     packed::PANEL_ROWS,
     stream::STREAMS,
@@ -38,7 +38,8 @@ fn products() -> Vec<Product> {
     };
     let hopper = hopper_tile::TILES.map(|t| product(t.name, 256, (t.block_m.into(), t.block_n.into())));
     let few = decode_tile::TILES.map(|t| product(t.name, t.tokens.into(), (t.tokens.into(), decode_tile::ROWS.into())));
-    let big = [T128X256, T128X256S3, T128X128].map(|t| product(t.name, 256, (t.block_m.into(), t.block_n.into())));
+    let big = [T128X256, T128X256S3, T160X192, T128X128];
+    let big = big.map(|t| product(t.name, 256, (t.block_m.into(), t.block_n.into())));
     let streams = STREAMS.map(|s| product(s.name, s.tokens.into(), (s.tokens.into(), PANEL_ROWS)));
     hopper.into_iter().chain(few).chain(big).chain(streams).collect()
 }

@@ -1,7 +1,9 @@
 //! Products whose blocks share tiles: the same bits whatever the grid, and a workspace that stays zero.
 
 use crate::gemm::{tokens, weights};
-use contract::gemm_tile::{GemmTile, T16X64, T32X64, T64X64, T64X128, T128X128, T128X256, T128X256S3};
+use contract::gemm_tile::{
+    GemmTile, T16X64, T32X64, T48X128, T64X64, T80X128, T96X128, T128X128, T128X256, T128X256S3, T160X192,
+};
 use half::f16;
 use outerscale::{
     Output, OutputElement, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Workspace, ops, ops::Choice,
@@ -12,13 +14,13 @@ use outerscale_tests::{
 };
 
 /// M, N, K, blocks among which the tiles do not go evenly, and tiles.
-type Shared = ((usize, usize, usize), u32, [GemmTile; 3]);
+type Shared = ((usize, usize, usize), u32, &'static [GemmTile]);
 
 /// With whole waves before and without, parts of several tiles in a share, and several shares in a tile.
 const SHARED: [Shared; 3] = [
-    ((3, 70, 1300), 7, [T16X64, T32X64, T64X64]),
-    ((40, 130, 1100), 5, [T16X64, T64X64, T64X128]),
-    ((129, 200, 1100), 3, [T128X128, T128X256, T128X256S3]),
+    ((3, 70, 1300), 7, &[T16X64, T32X64, T64X64]),
+    ((40, 130, 1100), 5, &[T16X64, T64X64, T48X128]),
+    ((129, 200, 1100), 3, &[T80X128, T96X128, T128X128, T160X192, T128X256, T128X256S3]),
 ];
 
 struct Operands {
@@ -67,7 +69,7 @@ fn a_grid_of_the_gpus_size_shares_the_tiles_of_a_deep_product() {
     let of = operands((m, n, k));
     let by = oracle::Dequant { s_x: &of.s_x, s_w: &of.s_w, bias: None };
     let (f32s, f16s) = (oracle::dequant_f32(&of.acc, m, n, &by), oracle::dequant_f16(&of.acc, m, n, &by));
-    for tile in [T16X64, T64X128] {
+    for tile in [T16X64, T48X128] {
         let name = format!("{}_streamk", tile.name);
         let choice = Choice::Named(&name);
         let mut workspace = Workspace::new(gpu(), ops::workspace_bytes(gpu(), m as u64, n as u64, k as u64)).unwrap();

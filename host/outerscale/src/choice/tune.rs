@@ -21,8 +21,8 @@ const LINEARS: [(u64, u64); 8] = [
     (57344, 8192),
 ];
 
-/// Tokens up to which a row serves: every count at which a tile is full.
-const TOKENS: [u64; 16] = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096, 16384];
+/// Tokens up to which a row serves: every count at which a tile is full, and a second one while that is a step of note.
+const TOKENS: [u64; 20] = [1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 512, 1024, 4096, 16384];
 
 /// Seconds of a measurement, about.
 const SECONDS: f64 = 0.05;

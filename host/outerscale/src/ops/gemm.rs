@@ -11,7 +11,7 @@ use crate::{
     ptx::Module,
 };
 use contract::args::{self, GemmArgs};
-use contract::gemm_tile::{T64X128, T128X128, T128X256};
+use contract::gemm_tile::{T96X128, T128X128, T128X256};
 use std::sync::Arc;
 
 /// The variant of a product with one tile configuration: its kernels are called `stem`.
@@ -55,8 +55,11 @@ pub(crate) const GEMM: Table = Table {
         decode::STREAMS[1],
         tile_variant!(T128X256, "gemm_t128x256", DTYPES),
         tile_variant!(T128X256S3, "gemm_t128x256s3", DTYPES),
+        tile_variant!(T160X192, "gemm_t160x192", DTYPES),
         tile_variant!(T128X128, "gemm_t128x128", DTYPES),
-        tile_variant!(T64X128, "gemm_t64x128", DTYPES),
+        tile_variant!(T96X128, "gemm_t96x128", DTYPES),
+        tile_variant!(T80X128, "gemm_t80x128", DTYPES),
+        tile_variant!(T48X128, "gemm_t48x128", DTYPES),
         tile_variant!(T64X64, "gemm_t64x64", DTYPES),
         tile_variant!(T32X64, "gemm_t32x64", DTYPES),
         tile_variant!(T16X64, "gemm_t16x64", DTYPES),
@@ -77,6 +80,9 @@ pub(crate) const GEMM: Table = Table {
         stream_k::VARIANTS[4],
         stream_k::VARIANTS[5],
         stream_k::VARIANTS[6],
+        stream_k::VARIANTS[7],
+        stream_k::VARIANTS[8],
+        stream_k::VARIANTS[9],
     ],
     preferences: &[
         decode::PREFERENCES[0],
@@ -105,8 +111,8 @@ pub(crate) const GEMM: Table = Table {
             why: "large tiles fill the GPU",
         },
         Preference {
-            variant: "t64x128",
-            when: |p| T64X128.tiles(p.m, p.n) >= p.multiprocessors,
+            variant: "t96x128",
+            when: |p| T96X128.tiles(p.m, p.n) >= p.multiprocessors,
             why: "larger tiles would leave multiprocessors idle",
         },
         Preference { variant: "t64x64", when: always, why: "larger tiles would leave multiprocessors idle" },

@@ -20,11 +20,14 @@ macro_rules! stream_k_variant {
 }
 
 /// One a tile configuration, in the order of `contract::gemm_tile::TILES`.
-pub(super) const VARIANTS: [Variant; 7] = [
+pub(super) const VARIANTS: [Variant; 10] = [
     stream_k_variant!(T128X256, "t128x256_streamk", "gemm_t128x256"),
     stream_k_variant!(T128X256S3, "t128x256s3_streamk", "gemm_t128x256s3"),
+    stream_k_variant!(T160X192, "t160x192_streamk", "gemm_t160x192"),
     stream_k_variant!(T128X128, "t128x128_streamk", "gemm_t128x128"),
-    stream_k_variant!(T64X128, "t64x128_streamk", "gemm_t64x128"),
+    stream_k_variant!(T96X128, "t96x128_streamk", "gemm_t96x128"),
+    stream_k_variant!(T80X128, "t80x128_streamk", "gemm_t80x128"),
+    stream_k_variant!(T48X128, "t48x128_streamk", "gemm_t48x128"),
     stream_k_variant!(T64X64, "t64x64_streamk", "gemm_t64x64"),
     stream_k_variant!(T32X64, "t32x64_streamk", "gemm_t32x64"),
     stream_k_variant!(T16X64, "t16x64_streamk", "gemm_t16x64"),

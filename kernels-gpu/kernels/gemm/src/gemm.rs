@@ -122,12 +122,24 @@ entries!(
     gemm_t128x256s3_f32: f32, gemm_t128x256s3_f16: F16, gemm_t128x256s3_bf16: Bf16, gemm_t128x256s3_i32: i32
 );
 entries!(
+    T160x192, gemm(GemmArgs):
+    gemm_t160x192_f32: f32, gemm_t160x192_f16: F16, gemm_t160x192_bf16: Bf16, gemm_t160x192_i32: i32
+);
+entries!(
     T128x128, gemm(GemmArgs):
     gemm_t128x128_f32: f32, gemm_t128x128_f16: F16, gemm_t128x128_bf16: Bf16, gemm_t128x128_i32: i32
 );
 entries!(
-    T64x128, gemm(GemmArgs):
-    gemm_t64x128_f32: f32, gemm_t64x128_f16: F16, gemm_t64x128_bf16: Bf16, gemm_t64x128_i32: i32
+    T96x128, gemm(GemmArgs):
+    gemm_t96x128_f32: f32, gemm_t96x128_f16: F16, gemm_t96x128_bf16: Bf16, gemm_t96x128_i32: i32
+);
+entries!(
+    T80x128, gemm(GemmArgs):
+    gemm_t80x128_f32: f32, gemm_t80x128_f16: F16, gemm_t80x128_bf16: Bf16, gemm_t80x128_i32: i32
+);
+entries!(
+    T48x128, gemm(GemmArgs):
+    gemm_t48x128_f32: f32, gemm_t48x128_f16: F16, gemm_t48x128_bf16: Bf16, gemm_t48x128_i32: i32
 );
 entries!(
     T64x64, gemm(GemmArgs):

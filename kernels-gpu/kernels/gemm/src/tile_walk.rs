@@ -1,6 +1,8 @@
 //! The walk over the tiles of y that all products share, and the macro that makes their entries.
 
-use contract::gemm_tile::{GemmTile, T16X64, T32X64, T64X64, T64X128, T128X128, T128X256, T128X256S3};
+use contract::gemm_tile::{
+    GemmTile, T16X64, T32X64, T48X128, T64X64, T80X128, T96X128, T128X128, T128X256, T128X256S3, T160X192,
+};
 use contract::packed;
 use contract::stream_k::Deal;
 use cuda_std::dynamic_shared_mem;
@@ -32,8 +34,11 @@ macro_rules! config {
 
 config!(T128x256 = T128X256);
 config!(T128x256s3 = T128X256S3);
+config!(T160x192 = T160X192);
 config!(T128x128 = T128X128);
-config!(T64x128 = T64X128);
+config!(T96x128 = T96X128);
+config!(T80x128 = T80X128);
+config!(T48x128 = T48X128);
 config!(T64x64 = T64X64);
 config!(T32x64 = T32X64);
 config!(T16x64 = T16X64);
@@ -66,7 +71,7 @@ pub(crate) unsafe fn walk<C: Config, O: Output, E: Epilogue, const FRAGS_M: usiz
     // Block-uniform.
     loop {
         // From the turn alone: what a walk would carry from part to part spills in the main loop (ptxas 13.0.88, sm_80,
-        // t64x128: 16 bytes).
+        // 64 × 128 by four warps: 16 bytes).
         let (blocks, outputs) = (grid_dim_x(), C::TILE.outputs());
         let mut deal = Deal::shared(tiles_m * tiles_n, k_blocks, blocks);
         if deal.workspace_bytes(outputs) > product.workspace.bytes {
@@ -138,11 +143,20 @@ macro_rules! entries {
     (T128x256s3, $($rest:tt)*) => {
         $crate::tile_walk::entries!(@ T128x256s3, contract::gemm_tile::T128X256S3, ldmatrix = 40, mma = 128, $($rest)*);
     };
+    (T160x192, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T160x192, contract::gemm_tile::T160X192, ldmatrix = 40, mma = 120, $($rest)*);
+    };
     (T128x128, $($rest:tt)*) => {
         $crate::tile_walk::entries!(@ T128x128, contract::gemm_tile::T128X128, ldmatrix = 40, mma = 128, $($rest)*);
     };
-    (T64x128, $($rest:tt)*) => {
-        $crate::tile_walk::entries!(@ T64x128, contract::gemm_tile::T64X128, ldmatrix = 30, mma = 64, $($rest)*);
+    (T96x128, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T96x128, contract::gemm_tile::T96X128, ldmatrix = 35, mma = 96, $($rest)*);
+    };
+    (T80x128, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T80x128, contract::gemm_tile::T80X128, ldmatrix = 35, mma = 80, $($rest)*);
+    };
+    (T48x128, $($rest:tt)*) => {
+        $crate::tile_walk::entries!(@ T48x128, contract::gemm_tile::T48X128, ldmatrix = 25, mma = 48, $($rest)*);
     };
     (T64x64, $($rest:tt)*) => {
         $crate::tile_walk::entries!(@ T64x64, contract::gemm_tile::T64X64, ldmatrix = 20, mma = 32, $($rest)*);
