@@ -67,12 +67,12 @@ pub fn variants(op: &str) -> impl Iterator<Item = Choice<'static>> {
     runs.map(|variant| Choice::Named(variant.name))
 }
 
-/// A workspace of 4 MiB, as much as the small products of the tests need.
+/// A workspace of 8 MiB, as much as the small products of the tests need.
 ///
 /// # Panics
 /// If there is no memory for it.
 pub fn workspace() -> Workspace {
-    Workspace::new(gpu(), 4 << 20).unwrap_or_else(|e| panic!("{e}"))
+    Workspace::new(gpu(), 8 << 20).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Fails with the first element whose bits differ. `cols` only serves to say where it is.

@@ -25,9 +25,6 @@ use outerscale::{
 
 pub use hopper::HOPPER_PRODUCTS;
 
-/// For variants whose blocks do not meet.
-const NO_WORKSPACE: args::Workspace = args::Workspace { ptr: 0, bytes: 0 };
-
 /// A kernel with the case it is judged by.
 struct Trial<'a> {
     machine: &'a Machine,

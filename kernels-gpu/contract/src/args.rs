@@ -58,6 +58,11 @@ pub struct Workspace {
     pub bytes: u64,
 }
 
+impl Workspace {
+    /// None: the blocks do not meet.
+    pub const NONE: Workspace = Workspace { ptr: 0, bytes: 0 };
+}
+
 /// f32 scales of the rows of a matrix: scale i is at `ptr + 4 * i * stride`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

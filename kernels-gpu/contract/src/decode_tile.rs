@@ -1,8 +1,9 @@
-//! The tile configurations of the INT8 GEMM for few tokens on Hopper, with the operands exchanged: rows of w are the tensor
-//! cores' M side, tokens their N side, so that a product of 8 tokens does not take the time of one of 64.
+//! The tile configurations of the INT8 GEMM on Hopper with the operands exchanged: rows of w are the tensor cores' M side,
+//! tokens their N side, so that a product of 8 tokens does not take the time of one of 64, nor one of 257 that of 384.
 //!
 //! A block has two warpgroups that multiply, each a panel of w, and one warp that loads. They meet in a ring of slots, each
-//! one k_block of both panels and of the tokens, as far ahead as shared memory holds.
+//! one k_block of both panels and of the tokens, as far ahead as shared memory holds. The two blocks of a cluster have the same
+//! rows of w and tokens side by side: each loads a panel for both.
 
 use crate::hopper_tile::{GROUP_THREADS, MAX_SHARED_BYTES};
 use crate::packed::{PANEL_ROWS, TILE_BYTES, k_blocks};
@@ -24,6 +25,9 @@ pub const THREADS: u32 = CONSUMER_THREADS + 32;
 /// Words from one token's sums to the next where they are exchanged: 4 more than the rows, so that the four lanes that hold
 /// tokens of one row write to different banks, and rows are read four at a time.
 pub const TOKEN_WORDS: u32 = ROWS + 4;
+
+/// The most tokens whose sums are exchanged at a time.
+const MOST_EXCHANGED: u32 = 64;
 
 /// One tile configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,16 @@ impl DecodeTile {
     pub const fn stage_bytes(&self) -> u32 {
         self.w_stage_bytes() + self.x_stage_bytes()
     }
+    /// Parts of a tile, by tokens, whose sums are exchanged one after the other.
+    #[inline(always)]
+    pub const fn exchanges(&self) -> u32 {
+        self.tokens.div_ceil(MOST_EXCHANGED)
+    }
+    /// Tokens of such a part.
+    #[inline(always)]
+    pub const fn exchanged_tokens(&self) -> u32 {
+        self.tokens / self.exchanges()
+    }
     /// Offset of the words in which sums are exchanged.
     #[inline(always)]
     pub const fn sums_offset(&self) -> u32 {
@@ -65,17 +79,19 @@ impl DecodeTile {
     /// Offset of the barriers, 8 bytes each: a full one for each slot, then an empty one for each.
     #[inline(always)]
     pub const fn barriers_offset(&self) -> u32 {
-        self.sums_offset() + 4 * self.tokens * TOKEN_WORDS
+        self.sums_offset() + 4 * self.exchanged_tokens() * TOKEN_WORDS
     }
     /// Dynamic shared memory of a block.
     #[inline(always)]
     pub const fn shared_bytes(&self) -> u32 {
         self.barriers_offset() + 8 * 2 * self.stages
     }
-    /// Tiles along N and along M.
+    /// Tiles of a cluster along N and along M, of two blocks if `in_pair`, else of one.
     #[inline(always)]
-    pub const fn tiles(&self, m: u64, n: u64) -> (u64, u64) {
-        (n.div_ceil(ROWS as u64), m.div_ceil(self.tokens as u64))
+    pub const fn cluster_tiles(&self, m: u64, n: u64, in_pair: bool) -> (u64, u64) {
+        let across = n.div_ceil(ROWS as u64);
+        // By constants each, which no check of a divisor is needed for.
+        if in_pair { (across, m.div_ceil(2 * self.tokens as u64)) } else { (across, m.div_ceil(self.tokens as u64)) }
     }
     /// Tokens of the largest tile of a product of `m`.
     #[inline(always)]
@@ -87,27 +103,34 @@ impl DecodeTile {
     pub const fn sums(tokens: u32) -> u32 {
         tokens * ROWS
     }
-    /// Blocks for a product: one for each multiprocessor, but not so many that one has less than a k_block.
-    pub const fn grid(&self, (m, n, k): (u64, u64, u64), multiprocessors: u64) -> u32 {
-        let (across, down) = self.tiles(m, n);
+    /// Blocks for a product: whole clusters, one for each multiprocessor, but not so many that one has less than a k_block.
+    pub const fn grid(&self, (m, n, k): (u64, u64, u64), multiprocessors: u64, in_pair: bool) -> u32 {
+        let cluster = if in_pair { 2 } else { 1 };
+        let (across, down) = self.cluster_tiles(m, n, in_pair);
         let steps = across.saturating_mul(down).saturating_mul(k_blocks(k));
-        let blocks = if steps < multiprocessors { steps } else { multiprocessors };
-        if blocks == 0 { 1 } else { blocks as u32 }
+        let room = multiprocessors / cluster;
+        let clusters = if steps < room { steps } else { room };
+        (if clusters == 0 { cluster } else { clusters * cluster }) as u32
     }
-    /// Bytes of workspace: room for a tile a block, none where a tile is one step, which no two blocks share.
-    pub const fn workspace_bytes(&self, (m, n, k): (u64, u64, u64), multiprocessors: u64) -> u64 {
+    /// Bytes of workspace: room for a tile a block, none where a tile is one step, which no two clusters share.
+    pub const fn workspace_bytes(&self, (m, n, k): (u64, u64, u64), multiprocessors: u64, in_pair: bool) -> u64 {
         if k_blocks(k) <= 1 {
             return 0;
         }
-        split::bytes(self.grid((m, n, k), multiprocessors) as u64, Self::sums(self.tile_tokens(m)) as u64)
+        split::bytes(self.grid((m, n, k), multiprocessors, in_pair) as u64, Self::sums(self.tile_tokens(m)) as u64)
     }
 
     /// Panics, at compile time where it is used in a const, unless the configuration can work.
     pub const fn assert_legal(&self) {
         // wgmma for int8 has N of 8, 16, 24, 32 and then multiples of 16.
-        assert!(matches!(self.tokens, 8 | 16 | 32 | 64 | 128), "not a width of wgmma that is compiled");
         assert!(
-            self.stages >= 6 && self.stages <= 10,
+            matches!(self.tokens, 8 | 16 | 24 | 32) || self.tokens.is_multiple_of(16) && self.tokens <= 256,
+            "not a width of wgmma"
+        );
+        assert!(self.exchanged_tokens().is_multiple_of(8), "a lane holds pairs of eight tokens");
+        // Where tokens are few the memory is waited for, else the products.
+        assert!(
+            self.stages >= (if self.tokens <= 64 { 6 } else { 4 }) && self.stages <= 10,
             "fewer slots do not hide the memory's latency, more serve nothing"
         );
         assert!(self.shared_bytes() <= MAX_SHARED_BYTES, "more shared memory than a block may have");
@@ -136,9 +159,16 @@ pub const D128X16: DecodeTile = DecodeTile { name: "d128x16", tokens: 16, stages
 pub const D128X32: DecodeTile = DecodeTile { name: "d128x32", tokens: 32, stages: 10 };
 /// Up to 64 tokens.
 pub const D128X64: DecodeTile = DecodeTile { name: "d128x64", tokens: 64, stages: 8 };
+/// Up to 96 tokens, or 192 in pairs. With it and the next two, no number of tokens leaves more than a quarter of the products idle:
+/// tiles of 128 tokens leave half of them for 129 or a third for 257.
+pub const D128X96: DecodeTile = DecodeTile { name: "d128x96", tokens: 96, stages: 7 };
+/// Up to 144 tokens, or 288 in pairs.
+pub const D128X144: DecodeTile = DecodeTile { name: "d128x144", tokens: 144, stages: 5 };
+/// Up to 192 tokens, or 384 in pairs.
+pub const D128X192: DecodeTile = DecodeTile { name: "d128x192", tokens: 192, stages: 4 };
 
 /// Every configuration that is compiled.
-pub const TILES: [DecodeTile; 4] = [D128X8, D128X16, D128X32, D128X64];
+pub const TILES: [DecodeTile; 7] = [D128X8, D128X16, D128X32, D128X64, D128X96, D128X144, D128X192];
 
 const _: () = {
     let mut i = 0;
@@ -181,20 +211,24 @@ mod tests {
     #[test]
     fn the_rings_hold_more_than_the_memory_has_on_its_way() {
         for tile in TILES {
-            assert!(tile.stages * tile.w_stage_bytes() >= 4 * (28 << 10), "{tile:?}");
+            assert!((tile.stages - 1) * tile.stage_bytes() >= 4 * (28 << 10), "{tile:?}");
             assert!(tile.barriers_offset().is_multiple_of(8) && tile.sums_offset().is_multiple_of(16), "{tile:?}");
         }
     }
 
     #[test]
     fn grids_are_as_wide_as_the_gpu_or_the_work() {
-        assert_eq!(D128X16.grid((16, 4096, 4096), 132), 132);
+        let alone = |tile: DecodeTile, product| tile.grid(product, 132, false);
+        assert_eq!(alone(D128X16, (16, 4096, 4096)), 132);
+        assert_eq!([alone(D128X8, (9, 129, 129)), alone(D128X16, (9, 1, 1)), alone(D128X8, (0, 1, 1))], [8, 1, 1]);
+        assert_eq!(alone(D128X16, (u64::MAX, u64::MAX, 256)), 132);
+        assert_eq!(D128X64.workspace_bytes((64, 4096, 128), 132, false), 0);
+        assert_eq!(D128X64.workspace_bytes((64, 4096, 4096), 132, false), 768 + 132 * 64 * 128 * 4);
+        let in_pairs = |product, multiprocessors| D128X96.grid(product, multiprocessors, true);
         assert_eq!(
-            (D128X8.grid((9, 129, 129), 132), D128X16.grid((9, 1, 1), 132), D128X8.grid((0, 1, 1), 132)),
-            (8, 1, 1)
+            [in_pairs((500, 4096, 4096), 131), in_pairs((193, 129, 1), 132), in_pairs((1, 1, 1), 1)],
+            [130, 8, 2]
         );
-        assert_eq!(D128X16.grid((u64::MAX, u64::MAX, 256), 132), 132);
-        assert_eq!(D128X64.workspace_bytes((64, 4096, 128), 132), 0);
-        assert_eq!(D128X64.workspace_bytes((64, 4096, 4096), 132), 768 + 132 * 64 * 128 * 4);
+        assert_eq!(D128X96.workspace_bytes((97, 128, 256), 132, true), 256 + 4 * 96 * 128 * 4);
     }
 }

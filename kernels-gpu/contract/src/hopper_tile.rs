@@ -4,6 +4,8 @@
 //! one k_block of 128 bytes, as the tensor cores read them: rows of 128 bytes with the 128-byte swizzle.
 
 use crate::packed::PANEL_ROWS;
+use crate::split;
+use crate::stream_k::Deal;
 use crate::swizzle::ROW_BYTES;
 
 /// Shared memory that a block of sm_90 may have, 227 KiB.
@@ -162,6 +164,25 @@ impl HopperTile {
         }
     }
 
+    // Tiles that clusters share (`crate::stream_k`): warpgroup by warpgroup they meet with those of the other clusters.
+
+    /// Sums of a warpgroup, int32.
+    #[inline(always)]
+    pub const fn group_sums(&self) -> u32 {
+        self.group_m() * self.block_n
+    }
+    /// Where the warpgroups of a cluster meet those of others: places for each that shares a tile.
+    #[inline(always)]
+    pub const fn places(&self, in_pair: bool) -> u32 {
+        self.readers() * if in_pair { 2 } else { 1 }
+    }
+    /// Bytes of workspace in which clusters share tiles as `deal` says.
+    #[inline(always)]
+    pub const fn workspace_bytes(&self, deal: &Deal, in_pair: bool) -> u64 {
+        let sharers = deal.sharers();
+        if sharers == 0 { 0 } else { split::bytes((sharers * self.places(in_pair)) as u64, self.group_sums() as u64) }
+    }
+
     /// Panics, at compile time where it is used in a const, unless the configuration can work.
     pub const fn assert_legal(&self) {
         assert!(self.block_m.is_multiple_of(X_BOX_ROWS), "the x tile must be whole boxes");
@@ -288,6 +309,16 @@ mod tests {
         assert_eq!(H128X128.cluster_tile(true), (256, 128));
         assert_eq!(H128X256.cluster_tiles(257, 257, true), (2, 2));
         assert_eq!(H128X256.cluster_tiles(257, 257, false), (3, 2));
+    }
+
+    #[test]
+    fn a_workspace_has_a_place_for_each_warpgroup_that_shares_a_tile() {
+        let deal = Deal::shared(1, 40, 66);
+        assert_eq!(deal.sharers(), 10);
+        assert_eq!(H128X256.workspace_bytes(&deal, false), split::bytes(20, 64 * 256));
+        assert_eq!(H256X128.workspace_bytes(&deal, true), split::bytes(40, 128 * 128));
+        assert_eq!(H128X128.workspace_bytes(&deal, true), split::bytes(20, 128 * 128), "a tile is one warpgroup's");
+        assert_eq!(H128X256.workspace_bytes(&Deal::whole(7, 40, 66), true), 0);
     }
 
     #[test]

@@ -101,6 +101,11 @@ pub struct Part {
     pub place: u32,
 }
 
+impl Part {
+    /// No part: without a step.
+    pub const NONE: Part = Part { across: 0, down: 0, first: 0, steps: 0, place: 0 };
+}
+
 /// A block's way through its parts: tiles along N, and those for the next tokens after them.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk {

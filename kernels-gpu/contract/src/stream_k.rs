@@ -74,6 +74,18 @@ impl Deal {
         if self.sharers == 0 { 0 } else { split::bytes(self.sharers as u64, outputs as u64) }
     }
 
+    /// Turns of block `block`: from this one on [`Deal::part`] has nothing for it.
+    #[inline(always)]
+    pub const fn turns(&self, block: u32) -> u32 {
+        let Deal { k_blocks, blocks, whole, sharers, shares } = *self;
+        let waves = whole / blocks;
+        if block >= sharers {
+            return waves + (block < whole - waves * blocks) as u32;
+        }
+        let (begin, last) = (shares.first(block), shares.first(block + 1) - 1);
+        waves + last / at_least_one(k_blocks) - begin / at_least_one(k_blocks) + 1
+    }
+
     /// What block `block` does in turn `turn`, from 0; `None` once it has done everything. Whole tiles come first: the
     /// blocks that meet then do so at about one time.
     ///
@@ -166,6 +178,17 @@ mod tests {
                 if parties > 1 {
                     let tile = taken[part.place as usize].get_or_insert(part.tile);
                     assert_eq!(*tile, part.tile, "{deal:?}: two tiles at place {}", part.place);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_has_as_many_turns_as_parts() {
+        for (tiles, k_blocks, blocks) in CASES {
+            for deal in [Deal::shared(tiles, k_blocks, blocks), Deal::whole(tiles, k_blocks, blocks)] {
+                for (block, parts) in parts(deal, blocks).iter().enumerate() {
+                    assert_eq!(deal.turns(block as u32) as usize, parts.len(), "{deal:?}: block {block}");
                 }
             }
         }

@@ -8,9 +8,10 @@ use contract::{
 };
 use outerscale::{ops::Variant, ptx::Module};
 
-/// m, n, k, larger than for other tiles: the last is more than one tile for each of two blocks in a
-/// cluster, with K enough to go round the ring, and rows of y that TMA takes.
-pub const HOPPER_PRODUCTS: [(usize, usize, usize); 2] = [(17, 66, 300), (130, 504, 520)];
+/// m, n, k, larger than for other tiles. The first is two tiles, with K enough that three blocks share them, one of them both, and
+/// rows of y that TMA does not take. The last is more than one tile for each of two blocks in a cluster, and for each of three
+/// blocks or clusters with one left that two have K enough to share; K goes round the ring, and TMA takes the rows of y.
+pub const HOPPER_PRODUCTS: [(usize, usize, usize); 2] = [(130, 66, 700), (130, 392, 904)];
 
 /// m, n, k for few tokens: one tile, its second panel nearly empty, stored one element at a time; then more than a tile's
 /// tokens, w that ends with the first panel of a tile, stored four at a time, and steps enough to go round the ring.

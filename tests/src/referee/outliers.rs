@@ -147,7 +147,7 @@ impl Trial<'_> {
                 s_w: scales(&case.s_w),
                 bias,
                 y: matrix(y, m, n, 0),
-                workspace: super::NO_WORKSPACE,
+                workspace: args::Workspace::NONE,
             },
             x: matrix(self.machine.upload(&case.x, k, k + 3, 1), m, k, 3),
             columns: self.machine.vector(&columns),

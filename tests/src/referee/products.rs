@@ -7,7 +7,7 @@ use crate::{
 };
 use contract::{args, limits::padded_row_bytes};
 use half::{bf16, f16};
-use outerscale::{Dtype, Element, ops::Problem};
+use outerscale::{Dtype, Element, ops::Problem, ptx::Module};
 
 /// The type that a bias is rounded to beside these codes.
 fn bias_type(codes: Codes) -> Dtype {
@@ -78,7 +78,7 @@ impl Trial<'_> {
             let args = args::GemmAsymArgs { product: args, zero_points, w_sums };
             self.machine.launch(self.entry, self.variant, &problem, &args)?;
         } else if let Some(args) = self.decode_args(args) {
-            self.machine.launch(self.entry, self.variant, &problem, &args)?;
+            self.machine.launch(self.entry, self.clustered(), &problem, &args)?;
         } else if let Some(args) = self.sm90_args(args, T::DTYPE.bytes()) {
             self.machine.launch(self.entry, self.clustered(), &problem, &args)?;
         } else {
@@ -91,9 +91,9 @@ impl Trial<'_> {
         }
     }
 
-    /// A workspace as a launch finds it: zero. As much as any product here needs in any grid.
+    /// A workspace as a launch finds it: zero. As much as any product here needs in any grid, more for Hopper's large tiles.
     fn workspace(&self) -> args::Workspace {
-        let zeros = vec![0i8; 1 << 20];
+        let zeros = vec![0i8; if self.variant.module == Module::GemmSm90 { 1 << 22 } else { 1 << 20 }];
         args::Workspace { ptr: self.machine.vector(&zeros), bytes: zeros.len() as u64 }
     }
 

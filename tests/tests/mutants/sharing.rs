@@ -3,8 +3,12 @@
 use crate::edit::{Line, at_sites, dropped, instruction};
 use crate::table::Mutation;
 
-/// A small and a large tile; the large one's many sums are tried on the small one.
-const SHARING: &[&str] = &["gemm_t16x64_f32", "gemm_t128x256_i32"];
+/// A small and a large tile, and one of Hopper whose warpgroups take turns, without the warp that brings factors, which has no use
+/// for a part's k_blocks. The many sums of large tiles are tried on the small one.
+const SHARING: &[&str] = &["gemm_t16x64_f32", "gemm_t128x256_i32", "gemm_h128x128_i32"];
+
+/// Without Hopper's, where a share's end is also worked out for blocks that have none.
+const PORTABLE: &[&str] = &["gemm_t16x64_f32", "gemm_t128x256_i32"];
 
 pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -19,7 +23,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         edit: |text| at_sites(text, |l| dropped(l, "atom.relaxed.gpu.global.add.u32")),
     },
     Mutation { what: "a part begins a k_block late", entries: SHARING, edit: |text| at_sites(text, one_more_begun) },
-    Mutation { what: "a share ends a k_block late", entries: SHARING, edit: |text| at_sites(text, one_more_shared) },
+    Mutation { what: "a share ends a k_block late", entries: PORTABLE, edit: |text| at_sites(text, one_more_shared) },
 ];
 
 /// What is added to the counter of a tile becomes 1.

@@ -151,11 +151,12 @@ fn a_captured_product_in_clusters() {
         let mut x = Activations::upload(gpu(), &batch(0), Layout::contiguous(m, k)).unwrap();
         let mut tokens = layer.room(gpu(), m).unwrap();
         let mut y = Output::<f16>::filled(gpu(), Layout::contiguous(m, n), 0x5a).unwrap();
+        let mut workspace = workspace();
         let mut cluster = 0;
         let graph = gpu()
             .capture(|| {
                 layer.quantize_into(gpu(), &x, &mut tokens)?;
-                cluster = layer.multiply(gpu(), &tokens, &mut y, &mut Workspace::none(), choice)?.cluster;
+                cluster = layer.multiply(gpu(), &tokens, &mut y, &mut workspace, choice)?.cluster;
                 Ok(())
             })
             .unwrap();

@@ -157,9 +157,10 @@ impl Plan {
     /// How many blocks share the tiles that whole waves leave over; None where each has its own, because there are few or
     /// nearly a wave of them. As `contract::stream_k::Deal::shared` has it.
     fn shared_tiles(&self, tiles: u64, steps: u64, room: u64) -> Option<u64> {
-        let rest = tiles % room;
+        let cluster = u64::from(self.cluster.0 * self.cluster.1);
+        let (rest, room) = (tiles % room / cluster, room / cluster);
         let sharers = room.min(rest * steps / u64::from(contract::stream_k::MIN_SHARE));
-        (8 * rest < 7 * room && sharers > rest).then_some(sharers)
+        (8 * rest < 7 * room && sharers > rest).then_some(sharers * cluster)
     }
 
     /// The modelled cost of a product.
@@ -179,6 +180,12 @@ impl Plan {
         // A cluster's blocks meet before the first copy and before the end.
         let meetings = if self.is_clustered() { 2.0 * PEER_LATENCY } else { 0.0 };
         let start = BLOCK + meetings + MEMORY_LATENCY + store;
+        // Of so many tiles one after the other in the same place.
+        let between = |turns: f64| match self.between {
+            Between::Starts => turns * start,
+            Between::Stores => start + (turns - 1.0) * store,
+            Between::Nothing => start,
+        };
         let room = self.resident(chip) * places;
         let (resident, steps_of_all, overhead) = match self.sharing {
             Sharing::LastWave if self.shared_tiles(tiles, steps, room).is_some() => {
@@ -187,19 +194,14 @@ impl Plan {
                 let resident = if whole > 0 { self.resident(chip) } else { beside };
                 let dealt = (tiles % room * steps).div_ceil(sharers) * beside;
                 let turns = (whole + 1) as f64;
-                (resident, whole * self.resident(chip) * steps + dealt, turns * start + met(beside))
+                (resident, whole * self.resident(chip) * steps + dealt, between(turns) + met(beside))
             }
             Sharing::Tiles | Sharing::LastWave => {
                 let each = tiles.div_ceil(places);
                 let resident = self.resident(chip).min(each);
                 // While one block starts or stores, others that are resident multiply.
                 let turns = each as f64 / resident as f64;
-                let overhead = match self.between {
-                    Between::Starts => turns * start,
-                    Between::Stores => start + (turns - 1.0) * store,
-                    Between::Nothing => start,
-                };
-                (resident, each * steps, overhead)
+                (resident, each * steps, between(turns))
             }
             Sharing::Steps => {
                 let blocks = room.min(tiles * steps).max(1);

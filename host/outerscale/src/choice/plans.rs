@@ -13,21 +13,21 @@ use contract::{
 
 /// The plan of a product's variant; None for what the model does not know.
 pub(super) fn plan(&Variant { name, cluster, .. }: &Variant) -> Option<Plan> {
-    let hopper = name.strip_suffix("_pair").unwrap_or(name);
+    let (own, sharing) = match name.strip_suffix("_streamk") {
+        Some(own) => (own, Sharing::LastWave),
+        None => (name, Sharing::Tiles),
+    };
+    let hopper = own.strip_suffix("_pair").unwrap_or(own);
     if let Some(tile) = hopper_tile::TILES.iter().find(|tile| tile.name == hopper) {
-        return Some(of_hopper(tile, cluster));
+        return Some(Plan { sharing, ..of_hopper(tile, cluster) });
     }
-    if let Some(tile) = decode_tile::TILES.iter().find(|tile| tile.name == name) {
-        return Some(of_decode(tile));
+    if let Some(tile) = decode_tile::TILES.iter().find(|tile| tile.name == hopper) {
+        return Some(of_decode(tile, cluster));
     }
     if let Some(stream) = STREAMS.iter().find(|stream| stream.name == name) {
         return Some(of_stream(stream));
     }
-    let (tile, sharing) = match name.strip_suffix("_streamk") {
-        Some(tile) => (tile, Sharing::LastWave),
-        None => (name, Sharing::Tiles),
-    };
-    gemm_tile::TILES.iter().find(|own| own.name == tile).map(|tile| Plan { sharing, ..of_tile(tile) })
+    gemm_tile::TILES.iter().find(|tile| tile.name == own).map(|tile| Plan { sharing, ..of_tile(tile) })
 }
 
 /// A tile whose operands go through shared memory, one block a tile.
@@ -90,8 +90,8 @@ const fn of_hopper(tile: &HopperTile, cluster: u32) -> Plan {
     }
 }
 
-/// A tile of few tokens of a persistent block whose rows of w are the M side of wgmma.
-const fn of_decode(tile: &DecodeTile) -> Plan {
+/// A tile of a persistent block whose rows of w are the M side of wgmma, in a cluster of so many blocks that share them.
+const fn of_decode(tile: &DecodeTile, cluster: u32) -> Plan {
     Plan {
         block_m: tile.tokens,
         block_n: decode_tile::ROWS,
@@ -103,7 +103,7 @@ const fn of_decode(tile: &DecodeTile) -> Plan {
         shared_bytes: tile.shared_bytes(),
         by_registers: 1,
         sharing: Sharing::Steps,
-        cluster: (1, 1),
+        cluster: (cluster, 1),
         between: Between::Stores,
     }
 }

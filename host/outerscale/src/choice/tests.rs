@@ -67,13 +67,13 @@ fn the_model_knows_every_variant_of_every_product() {
 }
 
 /// The most that a token more may cost on each of [`GPUS`]. Tiles of 160, 128, 96, 80, 64 and 48 rows leave no more than 1.3
-/// where `mma.sync` multiplies. What is above is a row of tiles more of `wgmma`, whose rows are 64 or 128, three rows for two
-/// or five for four:
+/// where `mma.sync` multiplies, tiles of 96, 144 and 192 tokens, also in pairs, little more where `wgmma` does:
 ///
-/// - H200, N 8,192, K 28,672, M 512 to 513: 128 tiles of `h128x256_pair` are a wave of 132, five rows are 160, 1.73. To share
-///   the second wave would leave 1.25, but no kernel with tiles of 128 tokens and `wgmma` shares one.
-/// - H200, N 57,344, K 8,192, M 256 to 257: 448 tiles are four waves, 672 are six, 1.61, of which 1.5 are the third row.
-const CLIFFS: [f64; 6] = [1.28, 1.25, 1.22, 1.74, 1.3, 1.24];
+/// - H200, N 4,096, K 4,096, M 512 to 513: 128 tiles of `h128x128_pair` are a wave of 132; six rows of `d128x96_pair`, whose
+///   steps are dealt out, have an eighth more to multiply, and to add up in the workspace what the short K does not hide, 1.35.
+///   Likewise N 8,192, K 8,192, 1.32.
+/// - H200, N 4,304, K 1,152, M 384 to 385: 102 tiles of `h128x128` become 136, where a wave is 132, 1.33.
+const CLIFFS: [f64; 6] = [1.28, 1.25, 1.22, 1.36, 1.3, 1.24];
 
 #[test]
 fn a_token_more_is_no_cliff() {
@@ -91,12 +91,14 @@ fn a_token_more_is_no_cliff() {
 fn more_work_takes_no_less_time() {
     for gpu in GPUS {
         for variant in GEMM.variants {
-            let clocks = |m, n, k| modelled(variant, &problem(gpu, (m, n, k)), Dtype::Bf16).unwrap().clocks;
+            let cost = |m, n, k| modelled(variant, &problem(gpu, (m, n, k)), Dtype::Bf16).unwrap();
+            let clocks = |m, n, k| cost(m, n, k).clocks;
             for (n, k) in LINEARS {
                 for m in [1, 16, 17, 64, 100, 512, 4096] {
-                    // Where steps are dealt out, twice as many may fit more blocks: less waiting for one that has a step more.
+                    // Where steps are dealt out, twice as many may fit more blocks, or fill the wave so that none meet.
                     let dealt = plans::plan(variant).is_some_and(|plan| plan.sharing == Sharing::LastWave);
-                    let here = clocks(m, n, k) / if dealt { 1.3 } else { 1.0 };
+                    let met = if dealt { cost(m, n, k).overhead } else { 0.0 };
+                    let here = (clocks(m, n, k) - met) / if dealt { 1.3 } else { 1.0 };
                     assert!(
                         here <= clocks(2 * m, n, k) && here <= clocks(m, n, 2 * k),
                         "{gpu:?} {} {m} {n} {k}",
@@ -138,8 +140,9 @@ fn each_variant_is_chosen_somewhere() {
     let wide = [(29568, 8192)];
     for gpu in GPUS {
         for (n, k) in LINEARS.into_iter().chain(wide) {
-            for m in [1, 4, 8, 9, 16, 17, 24, 32, 33, 48, 64, 65, 96, 128, 129, 200, 256, 512, 1000, 2048, 4096, 16384]
-            {
+            let few =
+                [1, 4, 8, 9, 16, 17, 24, 32, 33, 48, 64, 65, 96, 128, 129, 144, 160, 192, 200, 256, 288, 350, 400];
+            for m in few.into_iter().chain([512, 513, 640, 1000, 2048, 4096, 16384]) {
                 for workspace_bytes in [0, 1 << 30] {
                     taken.insert(chosen(&Problem { workspace_bytes, ..problem(gpu, (m, n, k)) }).0);
                 }
@@ -158,11 +161,10 @@ fn pairs_are_taken_where_they_save_what_l2_sends() {
     };
     // Alone a block takes 48 bytes a clock of its tensor cores from L2, which sends 46.6; in pairs 32.
     let large = (8192, 8192, 8192);
-    assert_eq!(chosen(&problem(GPUS[3], large)).0, "h128x256_pair");
+    assert!(chosen(&problem(GPUS[3], large)).0.starts_with("h128x256_pair"));
     assert!(clocks("h128x256", large) > 1.05 * clocks("h128x256_pair", large));
     // Three rows of tiles: a quarter of the pairs' work would be for no row of y.
     let odd = (384, 57344, 8192);
-    assert_eq!(chosen(&problem(GPUS[3], odd)).0, "h128x256");
     assert!(clocks("h128x256", odd) < clocks("h128x256_pair", odd));
     // A row of tiles: the second block of each pair would have nothing.
     assert!(clocks("h128x256", (128, 57344, 8192)) < clocks("h128x256_pair", (128, 57344, 8192)));

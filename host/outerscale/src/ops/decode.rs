@@ -1,8 +1,10 @@
-//! Variants of `gemm` for few tokens, where what counts is how fast w is read.
+//! Variants of `gemm` for few tokens, where what counts is how fast w is read, and of the same kernels for more of them, where
+//! what counts is that no row of a tile is idle.
 //!
 //! All divide their work into steps of which every block has as many as any other (`contract::split`), so that a product
 //! of any shape keeps the whole GPU busy; blocks that share a tile of y meet in the workspace.
 
+use super::hopper::{PAIR, has_room_for_a_pair};
 use super::variant::{any_problem, no_workspace};
 use super::{Preference, Problem, Variant};
 use crate::{
@@ -56,12 +58,19 @@ fn workspace(stream: Stream, p: &Problem) -> u64 {
     split::bytes(grid(stream, p) as u64, stream::sums(stream.tile_tokens(p.m)) as u64)
 }
 
-/// The variants on Hopper whose tensor cores have w on their M side, in the order of `contract::decode_tile::TILES`.
-pub(super) const EXCHANGED: [Variant; 4] = [
+/// The variants on Hopper whose tensor cores have w on their M side, in the order of `contract::decode_tile::TILES`; then those
+/// of the same kernels in pairs of blocks, which share w.
+pub(super) const EXCHANGED: [Variant; 10] = [
     exchanged::<0>("gemm_d128x8"),
     exchanged::<1>("gemm_d128x16"),
     exchanged::<2>("gemm_d128x32"),
     exchanged::<3>("gemm_d128x64"),
+    exchanged::<4>("gemm_d128x96"),
+    exchanged::<5>("gemm_d128x144"),
+    exchanged::<6>("gemm_d128x192"),
+    in_pairs::<4>("d128x96_pair", "gemm_d128x96"),
+    in_pairs::<5>("d128x144_pair", "gemm_d128x144"),
+    in_pairs::<6>("d128x192_pair", "gemm_d128x192"),
 ];
 
 const fn exchanged<const TILE: usize>(stem: &'static str) -> Variant {
@@ -72,11 +81,22 @@ const fn exchanged<const TILE: usize>(stem: &'static str) -> Variant {
         dtypes: OUTPUTS,
         block: decode_tile::THREADS,
         block_rows: 1,
-        grid: |p| TILES[TILE].grid((p.m, p.n, p.k), p.multiprocessors),
+        grid: |p| TILES[TILE].grid((p.m, p.n, p.k), p.multiprocessors, false),
         shared_bytes: TILES[TILE].shared_bytes(),
-        workspace: |p| TILES[TILE].workspace_bytes((p.m, p.n, p.k), p.multiprocessors),
+        workspace: |p| TILES[TILE].workspace_bytes((p.m, p.n, p.k), p.multiprocessors, false),
         cluster: 1,
         legal: |p| legal(p),
+    }
+}
+
+const fn in_pairs<const TILE: usize>(name: &'static str, stem: &'static str) -> Variant {
+    Variant {
+        name,
+        grid: |p| TILES[TILE].grid((p.m, p.n, p.k), p.multiprocessors, true),
+        workspace: |p| TILES[TILE].workspace_bytes((p.m, p.n, p.k), p.multiprocessors, true),
+        cluster: PAIR,
+        legal: |p| legal(p).and_then(|()| has_room_for_a_pair(p)),
+        ..exchanged::<TILE>(stem)
     }
 }
 
@@ -88,7 +108,8 @@ fn legal(p: &Problem) -> std::result::Result<(), String> {
 
 /// The tile configuration of one of [`EXCHANGED`].
 fn tile(variant: &Variant) -> Option<&'static DecodeTile> {
-    TILES.iter().find(|tile| tile.name == variant.name)
+    let own = variant.name.strip_suffix("_pair").unwrap_or(variant.name);
+    TILES.iter().find(|tile| tile.name == own)
 }
 
 /// The argument of one of [`EXCHANGED`]: x also as a tensor map. None for any other variant.
@@ -149,6 +170,12 @@ mod tests {
             assert_eq!((variant.name, variant.stem), (compiled.name, format!("gemm_{}", compiled.name).as_str()));
             assert_eq!((variant.block, variant.shared_bytes), (288, compiled.shared_bytes()));
             assert_eq!(tile(variant), Some(&compiled));
+        }
+        for paired in &EXCHANGED[TILES.len()..] {
+            let alone = EXCHANGED.iter().find(|alone| alone.stem == paired.stem).unwrap();
+            assert_eq!((paired.name, paired.cluster), (format!("{}_pair", alone.name).as_str(), 2));
+            assert_eq!(tile(paired), tile(alone));
+            assert!((paired.legal)(&Problem { multiprocessors: 1, ..problem(1, 1, 1) }).is_err());
         }
         assert_eq!(tile(&STREAMS[0]), None);
         assert!(legal(&problem(1 << 31, 1, 1)).unwrap_err().contains("where TMA can count"));

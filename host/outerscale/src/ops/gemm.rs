@@ -73,6 +73,12 @@ pub(crate) const GEMM: Table = Table {
         decode::EXCHANGED[1],
         decode::EXCHANGED[2],
         decode::EXCHANGED[3],
+        decode::EXCHANGED[4],
+        decode::EXCHANGED[5],
+        decode::EXCHANGED[6],
+        decode::EXCHANGED[7],
+        decode::EXCHANGED[8],
+        decode::EXCHANGED[9],
         stream_k::VARIANTS[0],
         stream_k::VARIANTS[1],
         stream_k::VARIANTS[2],
@@ -83,6 +89,10 @@ pub(crate) const GEMM: Table = Table {
         stream_k::VARIANTS[7],
         stream_k::VARIANTS[8],
         stream_k::VARIANTS[9],
+        hopper::SHARING[0],
+        hopper::SHARING[1],
+        hopper::SHARING[2],
+        hopper::SHARING[3],
     ],
     preferences: &[
         decode::PREFERENCES[0],
@@ -223,7 +233,9 @@ pub(super) fn launch_symmetric<T: OutputElement>(
     unsafe {
         let args = operands.args(y);
         gpu.launch_with(request, m, |variant| match variant.module {
-            Module::GemmSm90 => decode::args(gpu, variant, &args).unwrap_or_else(|| hopper::args(gpu, &args, T::DTYPE)),
+            Module::GemmSm90 => {
+                decode::args(gpu, variant, &args).unwrap_or_else(|| hopper::args(gpu, variant, &args, T::DTYPE))
+            }
             _ => Ok(words(args)),
         })
     }
@@ -250,7 +262,8 @@ fn workspace_up_to(problem: &Problem) -> u64 {
     // What few tokens take grows with them; what tiles of the last wave take comes and goes.
     let sizes = (1..=problem.m.min(64)).chain([problem.m]);
     let each = sizes.map(|m| workspace_of(&Problem { m, ..*problem }));
-    each.max().unwrap_or(0).max(stream_k::workspace_up_to(problem))
+    let tiles = stream_k::workspace_up_to(problem).max(hopper::workspace_up_to(problem));
+    each.max().unwrap_or(0).max(tiles)
 }
 
 /// q_x [M, K] · q_w [N, K]ᵀ → y [M, N], dequantized in the epilogue; i32 output is the accumulators themselves. The
@@ -294,7 +307,7 @@ mod tests {
             shared_limit: 227 << 10,
             thread_limit: 1024,
             workspace_bytes: 0,
-            arch: &crate::ptx::ARCHS[0],
+            arch: crate::ptx::ARCHS.iter().find(|arch| arch.own(Module::GemmSm90).is_some()).unwrap(),
             version: (9, 0),
         };
         for (most, n, k) in [(171_369, 63, 564), (300, 5000, 4096), (40_000, 384, 1536)] {
@@ -322,9 +335,11 @@ mod tests {
         let hopper = || contract::hopper_tile::TILES.iter().map(|tile| tile.name.to_owned());
         let pairs = hopper().map(|name| format!("{name}_pair"));
         let exchanged = contract::decode_tile::TILES.iter().map(|tile| tile.name.to_owned());
-        let shared = tiles().map(|name| format!("{name}_streamk"));
-        let compiled: Vec<_> =
-            streams.chain(tiles()).chain(hopper()).chain(pairs).chain(exchanged).chain(shared).collect();
+        let exchanged_pairs = ["d128x96", "d128x144", "d128x192"].map(|name| format!("{name}_pair"));
+        let own = ["h128x256", "h128x128", "h128x256_pair", "h128x128_pair"].map(str::to_owned);
+        let shared = tiles().chain(own).map(|name| format!("{name}_streamk"));
+        let on_hopper = hopper().chain(pairs).chain(exchanged).chain(exchanged_pairs);
+        let compiled: Vec<_> = streams.chain(tiles()).chain(on_hopper).chain(shared).collect();
         assert_eq!(names, compiled);
         for variant in GEMM.variants {
             let tile = variant.name.trim_end_matches("_streamk").trim_end_matches("_pair");

@@ -1,15 +1,17 @@
-//! The variants of products on Hopper (module `gemm_sm90`): persistent blocks, alone or in clusters of two.
+//! The variants of products on Hopper (module `gemm_sm90`): persistent blocks, alone or in clusters of two, each with tiles of
+//! its own or with a share of those of the last wave (stream-K, `contract::stream_k`).
 
 use super::gemm::DTYPES;
 use super::variant::no_workspace;
-use super::{Preference, Problem, Variant};
+use super::{Preference, Problem, Variant, stream_k};
 use crate::{
     Dtype, Gpu, Result,
     gpu::{Tensor, words},
     ptx::Module,
 };
-use contract::args::{GemmArgs, GemmSm90Args, TensorMap};
+use contract::args::{GemmArgs, GemmSm90Args, TensorMap, Workspace};
 use contract::hopper_tile::{self, H128X128, H128X256, H256X128, HopperTile, TILES};
+use contract::stream_k::Deal;
 
 /// Two variants a tile configuration, by the same kernels: of single blocks, and of pairs that share an operand. In the
 /// order of `contract::hopper_tile::TILES`, first all of single blocks.
@@ -20,6 +22,15 @@ pub(super) const VARIANTS: [Variant; 6] = [
     in_pairs::<0>("h128x256_pair", "gemm_h128x256"),
     in_pairs::<1>("h256x128_pair", "gemm_h256x128"),
     in_pairs::<2>("h128x128_pair", "gemm_h128x128"),
+];
+
+/// By the same kernels again, given a workspace in which clusters share the tiles of the last wave. Not of 256 rows: what such
+/// tiles leave to the last wave smaller ones divide better.
+pub(super) const SHARING: [Variant; 4] = [
+    sharing::<0, false>("h128x256_streamk", VARIANTS[0]),
+    sharing::<2, false>("h128x128_streamk", VARIANTS[2]),
+    sharing::<0, true>("h128x256_pair_streamk", VARIANTS[3]),
+    sharing::<2, true>("h128x128_pair_streamk", VARIANTS[5]),
 ];
 
 const fn alone<const TILE: usize>(stem: &'static str) -> Variant {
@@ -48,8 +59,42 @@ const fn in_pairs<const TILE: usize>(name: &'static str, stem: &'static str) -> 
     }
 }
 
+const fn sharing<const TILE: usize, const IN_PAIR: bool>(name: &'static str, own: Variant) -> Variant {
+    Variant {
+        name,
+        // Every multiprocessor, be the tiles as few as they may.
+        grid: |p| grid(u64::MAX, p.multiprocessors, blocks_of_cluster(IN_PAIR)),
+        workspace: |p| TILES[TILE].workspace_bytes(&deal(&TILES[TILE], p, IN_PAIR), IN_PAIR),
+        ..own
+    }
+}
+
+/// Who computes what, as the kernels reckon it.
+fn deal(tile: &HopperTile, p: &Problem, in_pair: bool) -> Deal {
+    let cluster = blocks_of_cluster(in_pair);
+    let clusters = grid(u64::MAX, p.multiprocessors, cluster) / cluster;
+    stream_k::deal(tile_count(tile, p, in_pair), p.k, clusters)
+}
+
+/// The most workspace that one of [`SHARING`] wants for any M up to that of the problem.
+pub(super) fn workspace_up_to(p: &Problem) -> u64 {
+    if p.arch.text(Module::GemmSm90).is_none() {
+        return 0;
+    }
+    let kinds = [H128X256, H128X128].into_iter().flat_map(|tile| [(tile, false), (tile, true)]);
+    let each = kinds.map(|(tile, in_pair)| {
+        let (rows, _) = tile.cluster_tile(in_pair);
+        stream_k::most(p, rows, p.multiprocessors, |p| tile.workspace_bytes(&deal(&tile, p, in_pair), in_pair))
+    });
+    each.max().unwrap_or(0)
+}
+
+const fn blocks_of_cluster(in_pair: bool) -> u32 {
+    if in_pair { PAIR } else { 1 }
+}
+
 /// Blocks of a cluster that share an operand.
-const PAIR: u32 = 2;
+pub(super) const PAIR: u32 = 2;
 
 /// Which of them a product prefers, where the GPU has them and nothing is known of what they take.
 pub(super) const PREFERENCES: [Preference; 3] = [
@@ -87,7 +132,7 @@ fn grid(cluster_tiles: u64, multiprocessors: u64, cluster: u32) -> u32 {
 }
 
 /// The blocks of a cluster run at the same time, each on a multiprocessor of its own as shared memory holds one.
-fn has_room_for_a_pair(p: &Problem) -> std::result::Result<(), String> {
+pub(super) fn has_room_for_a_pair(p: &Problem) -> std::result::Result<(), String> {
     match p.multiprocessors {
         0 | 1 => Err(format!("a pair of blocks needs 2 multiprocessors, it may have {}", p.multiprocessors)),
         _ => Ok(()),
@@ -107,8 +152,11 @@ fn legal(tile: &HopperTile, p: &Problem) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// The argument of a product's kernel: x and y as tensor maps, y only where TMA can take it.
-pub(super) fn args(gpu: &Gpu, product: &GemmArgs, output: Dtype) -> Result<Vec<u64>> {
+/// The argument of a product's kernel: x and y as tensor maps, y only where TMA can take it; the workspace only for a variant
+/// that shares tiles, as the kernels do so wherever it has room.
+pub(super) fn args(gpu: &Gpu, variant: &Variant, product: &GemmArgs, output: Dtype) -> Result<Vec<u64>> {
+    let shares = SHARING.iter().any(|sharing| sharing.name == variant.name);
+    let product = &GemmArgs { workspace: if shares { product.workspace } else { Workspace::NONE }, ..*product };
     let (x, y) = (&product.q_x, &product.y);
     let x_map = gpu.tensor_map(&Tensor {
         ptr: x.ptr,

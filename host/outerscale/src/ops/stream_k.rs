@@ -13,7 +13,7 @@ macro_rules! stream_k_variant {
         Variant {
             name: $name,
             grid: |p| residents(&$tile, p),
-            workspace: |p| deal(&$tile, p).workspace_bytes($tile.outputs()),
+            workspace: |p| workspace(&$tile, p),
             ..tile_variant!($tile, $stem, DTYPES)
         }
     }};
@@ -38,26 +38,32 @@ fn residents(tile: &GemmTile, p: &Problem) -> u32 {
     grid::tile_blocks(p.multiprocessors.saturating_mul(tile.resident(p.shared_limit).into()))
 }
 
-/// Who computes what, as the kernels reckon it.
-fn deal(tile: &GemmTile, p: &Problem) -> Deal {
-    let blocks = residents(tile, p);
+fn workspace(tile: &GemmTile, p: &Problem) -> u64 {
+    deal(tile.tiles(p.m, p.n), p.k, residents(tile, p)).workspace_bytes(tile.outputs())
+}
+
+/// Who computes what, as the kernels reckon it: `tiles` of K = `k` over `blocks` blocks or clusters.
+pub(super) fn deal(tiles: u64, k: u64, blocks: u32) -> Deal {
     // No memory holds 2³² tiles, and no K that is multiplied has 2¹¹ k_blocks; where a problem is only asked about,
     // none is shared then.
-    match (u32::try_from(tile.tiles(p.m, p.n)), u32::try_from(packed::k_blocks(p.k))) {
+    match (u32::try_from(tiles), u32::try_from(packed::k_blocks(k))) {
         (Ok(tiles), Ok(k_blocks)) if k_blocks < 1 << 11 => Deal::shared(tiles, k_blocks, blocks),
         _ => Deal::whole(u32::MAX, 1, blocks),
     }
 }
 
-/// The most workspace that one of [`VARIANTS`] wants for any M up to that of the problem. What tiles leave to the last wave
-/// repeats itself after as many rows of tiles as blocks are in a wave.
+/// The most workspace that one of [`VARIANTS`] wants for any M up to that of the problem.
 pub(super) fn workspace_up_to(p: &Problem) -> u64 {
     let tiles = TILES.iter().filter(|tile| tile.shared_bytes() <= p.shared_limit);
-    let each = tiles.flat_map(|tile| {
-        let rows = (1..=u64::from(residents(tile, p))).map(|rows| rows * u64::from(tile.block_m));
-        rows.take_while(|m| *m < p.m).map(|m| deal(tile, &Problem { m, ..*p }).workspace_bytes(tile.outputs()))
-    });
+    let each = tiles.map(|tile| most(p, tile.block_m.into(), residents(tile, p).into(), |p| workspace(tile, p)));
     each.max().unwrap_or(0)
+}
+
+/// The most that `workspace` gives for any M below that of the problem, for tiles of so many rows. What tiles leave to the last
+/// wave repeats itself after as many rows of tiles as blocks are in a wave.
+pub(super) fn most(p: &Problem, rows: u64, blocks: u64, workspace: impl Fn(&Problem) -> u64) -> u64 {
+    let sizes = (1..=blocks).map(|tiles| tiles * rows).take_while(|m| *m < p.m);
+    sizes.map(|m| workspace(&Problem { m, ..*p })).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use product::Output;
 use crate::accumulators::Sums;
 use crate::epilogue::Epilogue;
 use crate::ring::{Cursor, Shared};
-use crate::tiles::{Origin, Tiles};
+use crate::sharing::meet;
+use crate::tiles::{Origin, Part, Tiles};
+use crate::uniform::uniform;
 
 /// Bytes of K in one product.
 const MMA_K_BYTES: u32 = 32;
@@ -99,32 +101,32 @@ pub(crate) unsafe fn consume<O: Output, S: Sums, const FRAGS_M: usize>(
     let (x, w) = (place(shared.x(0) + row * ROW_BYTES), place(shared.w(0)));
     let reader = Reader { shared, slot_bytes: tile.stage_bytes(), x, w, empty };
     let mut epilogue = Epilogue::new(args, y_map, tile, shared, group);
-    let mut tiles = Tiles::of_this_block(args, tile);
+    // SAFETY: the warp is here as a whole.
+    let mut tiles = unsafe { Tiles::of_this_block(args, tile).of_this_warp() };
     let mut cursor = Cursor::START;
     let mut sums = [S::ZERO; FRAGS_M];
     if ping_pong && group == 1 {
         // The first tile is the other warpgroup's.
-        if tiles.next().is_none() {
-            return;
-        }
-        cursor.skip(k_blocks, tile.stages);
+        let Some(others) = tiles.next() else { return };
+        cursor.skip(others.k_blocks, tile.stages);
     }
     let mut first = true;
-    while let Some(origin) = tiles.next() {
+    while let Some(part) = tiles.next() {
         // SAFETY: each slot is waited for before and released after its products; turns alternate.
         unsafe {
+            let part = Part { k_blocks: uniform(part.k_blocks), ..part };
             // A barrier tells the parity of a round, not its number: nobody may wait for rounds that lie further ahead.
             if ping_pong && !(first && group == 0) {
                 bar_sync(turn(group), 2 * GROUP_THREADS);
             }
             first = false;
-            let origin = Origin { row: origin.row + row as u64, ..origin };
+            let origin = Origin { row: part.origin.row + row as u64, ..part.origin };
             let s_x = epilogue.row_scales::<O, FRAGS_M>(origin);
             reader.multiply(cursor, &mut sums, 0);
             let mut last = cursor.slot;
             cursor.advance(tile.stages);
             let mut k_block = 1;
-            while k_block < k_blocks {
+            while k_block < part.k_blocks {
                 reader.multiply(cursor, &mut sums, 1);
                 // The products before these are done, and so is their slot.
                 wgmma_wait_group::<1>();
@@ -140,14 +142,17 @@ pub(crate) unsafe fn consume<O: Output, S: Sums, const FRAGS_M: usize>(
                 sums[m].wait();
             }
             reader.release(last);
-            epilogue.store::<O, S, FRAGS_M>(origin, &sums, &s_x);
+            let is_whole = part.k_blocks == k_blocks || meet(args, tile, group, part, tiles.sharers(), &mut sums);
+            epilogue.await_factors::<O>();
+            if is_whole {
+                epilogue.store::<O, S, FRAGS_M>(origin, &sums, &s_x);
+            }
+            epilogue.release_factors::<O>();
         }
         if ping_pong {
             // The tile in between is the other warpgroup's.
-            if tiles.next().is_none() {
-                break;
-            }
-            cursor.skip(k_blocks, tile.stages);
+            let Some(others) = tiles.next() else { break };
+            cursor.skip(others.k_blocks, tile.stages);
         }
     }
     // SAFETY: waits for the warp's own stores.

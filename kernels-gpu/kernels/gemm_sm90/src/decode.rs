@@ -1,38 +1,48 @@
-//! `gemm` on Hopper for few tokens: w streams through a ring of shared memory, its rows the M side of `wgmma`.
+//! `gemm` on Hopper with the operands exchanged: w streams through a ring of shared memory, its rows the M side of `wgmma`.
 //!
-//! | entry | argument | block | shared bytes |
-//! |---|---|---|---|
-//! | `gemm_TILE_OUTPUT` | `GemmDecodeArgs` | `decode_tile::THREADS` | `tile.shared_bytes()`, dynamic |
+//! | entry | argument | block | cluster | shared bytes |
+//! |---|---|---|---|---|
+//! | `gemm_TILE_OUTPUT` | `GemmDecodeArgs` | `decode_tile::THREADS` | 1 or 2 blocks | `tile.shared_bytes()`, dynamic |
 //!
 //! TILE is one of `contract::decode_tile::TILES`, OUTPUT is f32, f16, bf16 or i32.
 //!
 //! - Operands and y as in `gemm`; M at most what TMA counts, 2³¹.
 //! - workspace: `tile.workspace_bytes(..)`.
 //!
-//! A step is a k_block of a tile, two panels of w for up to `tile.tokens` tokens; a block has steps side by side
+//! A step is a k_block of a tile, two panels of w for up to `tile.tokens` tokens; a cluster has steps side by side
 //! (`contract::split::Walk`), as many as any other, whatever the shape. The last warp loads: one lane of it, a slot a step,
 //! into the next tile while this one is finished, so that `tile.stages` times 16 KiB of w are on their way at any time. Two
-//! warpgroups multiply, each its panel, and finish a tile together ([`crate::decode_finish`]).
+//! warpgroups multiply, each its panel, and finish a tile together ([`crate::decode_finish`]). With clusters of 2 the blocks
+//! have tokens side by side, and each loads one of the panels for both.
 //!
 //! Who may diverge: roles differ by warp; of the warp that loads one lane works. The two warpgroups pass the same named
-//! barriers, `MEETING`, for every part; where w ends with one panel the second multiplies nothing and passes them too.
+//! barriers, `MEETING`, for every part; where w ends with one panel the second multiplies nothing and passes them too, as both do
+//! where the last pair has tokens for one block. A cluster barrier after the barriers are made, and one before the end.
 //!
 //! Every element of y is the sum of its own row of x and of w, so a token's result depends on no other token.
 
 use contract::args::{GemmArgs, GemmDecodeArgs};
-use contract::decode_tile::{CONSUMER_THREADS, D128X8, D128X16, D128X32, D128X64, DecodeTile, GROUPS, ROWS, THREADS};
+use contract::decode_tile::{
+    CONSUMER_THREADS, D128X8, D128X16, D128X32, D128X64, D128X96, D128X144, D128X192, DecodeTile, GROUPS, ROWS, THREADS,
+};
 use contract::hopper_tile::{GROUP_THREADS, PLACE_BYTES, descriptor, place};
 use contract::packed::{self, PANEL_ROWS, TILE_BYTES};
-use contract::split::Walk;
+use contract::split::{Part, Walk};
 use contract::swizzle::ROW_BYTES;
-use cuda_std::bulk::{cp_async_bulk_shared_global, cp_async_bulk_tensor_2d_shared_global};
+use cuda_std::bulk::{
+    cp_async_bulk_shared_global, cp_async_bulk_shared_global_multicast, cp_async_bulk_tensor_2d_shared_global,
+};
+use cuda_std::cluster::{
+    barrier_cluster_arrive, barrier_cluster_wait, cluster_ctarank, cluster_nctarank, clusterid_x,
+    mapa_shared_cluster_u32, nclusterid_x,
+};
 use cuda_std::mbarrier::{
-    fence_mbarrier_init_release_cluster, mbarrier_arrive_expect_tx_shared_b64, mbarrier_arrive_shared_b64,
+    fence_mbarrier_init_release_cluster, mbarrier_arrive_expect_tx_shared_b64, mbarrier_arrive_shared_cluster_b64,
     mbarrier_init_shared_b64, mbarrier_wait_parity_shared_b64,
 };
-use cuda_std::sync::sync_threads;
-use cuda_std::thread::{block_idx_x, grid_dim_x, thread_idx_x};
-use cuda_std::warp::{FULL_MASK, WARP_SIZE, elect_sync, lane_id, shfl_sync_idx_b32};
+use cuda_std::sync::sync_warp;
+use cuda_std::thread::thread_idx_x;
+use cuda_std::warp::{FULL_MASK, WARP_SIZE, elect_sync, lane_id};
 use cuda_std::wgmma::{wgmma_commit_group, wgmma_wait_group};
 use cuda_std::{kernel, param_address};
 use product::Output;
@@ -40,8 +50,11 @@ use product::split::Team;
 use rows::{Bf16, F16};
 
 use crate::accumulators::Sums;
-use crate::decode_finish::{exchange, finish};
+use crate::decode_finish::finish;
+use crate::producer::BOTH;
 use crate::ring::{Cursor, gemm_sm90_shared};
+use crate::tiles::in_pair;
+use crate::uniform::uniform;
 
 /// Named barrier of the threads that multiply (barrier 0 is the whole block's).
 pub(crate) const MEETING: u32 = 1;
@@ -75,7 +88,7 @@ impl Ring {
         self.base + self.tile.barriers_offset() + 8 * slot
     }
 
-    /// The barrier that says that every warp that multiplies has read slot `slot`.
+    /// The barrier that says that every warp that multiplies has read slot `slot`, those of the other block of a cluster too.
     #[inline(always)]
     fn empty(&self, slot: u32) -> u32 {
         self.full(self.tile.stages + slot)
@@ -84,25 +97,31 @@ impl Ring {
     /// Makes the barriers.
     ///
     /// # Safety
-    /// One thread of the block calls it, before a barrier that all pass.
+    /// One thread of the block calls it, before a barrier of the cluster that all pass.
     #[inline(always)]
     unsafe fn init_barriers(&self) {
         // SAFETY: the addresses are those of the barriers in the layout; nobody has made them.
         unsafe {
             for slot in 0..self.tile.stages {
                 mbarrier_init_shared_b64(self.full(slot), 1);
-                mbarrier_init_shared_b64(self.empty(slot), CONSUMER_THREADS / WARP_SIZE);
+                mbarrier_init_shared_b64(self.empty(slot), CONSUMER_THREADS / WARP_SIZE * cluster_nctarank());
             }
             fence_mbarrier_init_release_cluster();
         }
     }
 }
 
-/// The block's parts: the same for every warp of it.
+/// The cluster's parts: the same for every warp of it.
 #[inline(always)]
 fn walk(args: &GemmArgs, tile: DecodeTile) -> Walk {
-    let tiles = tile.tiles(args.y.rows, args.y.cols);
-    Walk::new(tiles, packed::k_blocks(args.q_w.cols) as u32, block_idx_x(), grid_dim_x())
+    let tiles = tile.cluster_tiles(args.y.rows, args.y.cols, in_pair());
+    Walk::new(tiles, packed::k_blocks(args.q_w.cols) as u32, clusterid_x(), nclusterid_x())
+}
+
+/// Place along M of the block's own tile of those of its cluster.
+#[inline(always)]
+pub(crate) fn own_tile(part: Part) -> u32 {
+    part.down * cluster_nctarank() + cluster_ctarank()
 }
 
 /// Panels of w that tile `across` has: one in the last where their number is odd.
@@ -116,10 +135,11 @@ fn panels(args: &GemmArgs, across: u32) -> u32 {
 ///
 /// # Safety
 /// `args` describes live memory that keeps to the module's contract, `x_map` is its tensor map of x. One thread of the
-/// block calls it.
+/// block calls it, and the block does not exit before its peer has left the ring.
 #[inline(always)]
 unsafe fn load(args: &GemmArgs, x_map: u64, tile: DecodeTile, ring: Ring) {
     let k_blocks = packed::k_blocks(args.q_w.cols);
+    let (in_pair, rank) = (in_pair(), cluster_ctarank());
     let mut walk = walk(args, tile);
     let mut cursor = Cursor::START;
     while let Some(part) = walk.next() {
@@ -128,7 +148,7 @@ unsafe fn load(args: &GemmArgs, x_map: u64, tile: DecodeTile, ring: Ring) {
         let mut k_block = part.first;
         while k_block < part.first + part.steps {
             let (slot, full) = (ring.slot(cursor.slot), ring.full(cursor.slot));
-            // SAFETY: the slot was read; every copy into it completes on `full`, and as many bytes are expected.
+            // SAFETY: the slot was read, in both blocks of a pair; every copy into it completes on `full`, and as many bytes are expected.
             unsafe {
                 // A new barrier's wait for parity 1 returns at once: the first round finds all slots empty.
                 mbarrier_wait_parity_shared_b64(ring.empty(cursor.slot), cursor.parity ^ 1);
@@ -137,10 +157,14 @@ unsafe fn load(args: &GemmArgs, x_map: u64, tile: DecodeTile, ring: Ring) {
                     if group < panels {
                         let src = args.q_w.ptr + packed::tile(first_panel + group as u64, k_block as u64, k_blocks);
                         let dst = slot + group * TILE_BYTES as u32;
-                        cp_async_bulk_shared_global(dst, src, TILE_BYTES as u32, full);
+                        if !in_pair {
+                            cp_async_bulk_shared_global(dst, src, TILE_BYTES as u32, full);
+                        } else if group == rank {
+                            cp_async_bulk_shared_global_multicast(dst, src, TILE_BYTES as u32, full, BOTH);
+                        }
                     }
                 }
-                let (k, token) = ((k_block * ROW_BYTES) as i32, (part.down * tile.tokens) as i32);
+                let (k, token) = ((k_block * ROW_BYTES) as i32, (own_tile(part) * tile.tokens) as i32);
                 cp_async_bulk_tensor_2d_shared_global(slot + tile.w_stage_bytes(), x_map, k, token, full);
             }
             cursor.advance(tile.stages);
@@ -152,23 +176,28 @@ unsafe fn load(args: &GemmArgs, x_map: u64, tile: DecodeTile, ring: Ring) {
 /// Computes the block's parts, as warpgroup `group`.
 ///
 /// # Safety
-/// `args` describes live memory that keeps to the module's contract. All warps of both warpgroups call it, each as a whole.
+/// `args` describes live memory that keeps to the module's contract. All warps of both warpgroups call it, each as a whole, and
+/// their block does not exit before its peer has left the ring.
 #[inline(always)]
-unsafe fn multiply<O: Output, S: Sums, const REGISTERS: usize>(
-    args: &GemmArgs,
-    tile: DecodeTile,
-    ring: Ring,
-    group: u32,
-) {
+unsafe fn multiply<O: Output, S: Sums>(args: &GemmArgs, tile: DecodeTile, ring: Ring, group: u32) {
     let (w, x) = (place(ring.slot(0) + group * TILE_BYTES as u32), place(ring.slot(0) + tile.w_stage_bytes()));
     let team = Team { barrier: MEETING, threads: CONSUMER_THREADS, thread: thread_idx_x() };
+    // Lanes below the number of blocks say to each block that the warp has read a slot.
+    let releases = lane_id() < cluster_nctarank();
+    // SAFETY: the barrier is in the layout, the rank in the cluster.
+    let empty = unsafe { mapa_shared_cluster_u32(ring.empty(0), lane_id().min(cluster_nctarank() - 1)) };
     let mut walk = walk(args, tile);
     let mut cursor = Cursor::START;
     let mut sums = S::ZERO;
-    while let Some(part) = walk.next() {
-        let has_panel = group < panels(args, part.across);
+    loop {
+        let part = walk.next().unwrap_or(Part::NONE);
         // SAFETY: each slot is waited for before and released after its products.
         unsafe {
+            let part = Part { across: uniform(part.across), steps: uniform(part.steps), ..part };
+            if part.steps == 0 {
+                break;
+            }
+            let has_panel = group < panels(args, part.across);
             let mut step = 0;
             let mut last = cursor.slot;
             while step < part.steps {
@@ -186,19 +215,19 @@ unsafe fn multiply<O: Output, S: Sums, const REGISTERS: usize>(
                     // The products before these are done, and so is their slot.
                     wgmma_wait_group::<1>();
                 }
-                if step > 0 && lane_id() == 0 {
-                    mbarrier_arrive_shared_b64(ring.empty(last));
+                if step > 0 && releases {
+                    mbarrier_arrive_shared_cluster_b64(empty + 8 * last);
                 }
                 last = cursor.slot;
                 cursor.advance(tile.stages);
                 step += 1;
             }
             sums.wait();
-            if lane_id() == 0 {
-                mbarrier_arrive_shared_b64(ring.empty(last));
+            if releases {
+                mbarrier_arrive_shared_cluster_b64(empty + 8 * last);
             }
-            exchange::<S, REGISTERS>(ring.sums(), team, group, &sums, has_panel);
-            finish::<O>(args, tile, ring.sums(), team, part);
+            finish::<O, S>(args, tile, ring.sums(), team, part, has_panel.then_some(&sums));
+            sync_warp(FULL_MASK);
         }
     }
 }
@@ -208,25 +237,30 @@ unsafe fn multiply<O: Output, S: Sums, const REGISTERS: usize>(
 /// # Safety
 /// The launch keeps to this file's contract and `args` describes live memory of these shapes.
 #[inline(always)]
-unsafe fn run<O: Output, S: Sums, const REGISTERS: usize>(args: &GemmArgs, x_map: u64, tile: DecodeTile) {
+unsafe fn run<O: Output, S: Sums>(args: &GemmArgs, x_map: u64, tile: DecodeTile) {
     let ring = Ring { base: gemm_sm90_shared(), tile };
-    // SAFETY: all threads of the block come here; roles are taken by whole warps.
+    // SAFETY: all threads of the cluster come here; roles are taken by whole warps, and all return to the last barrier.
     unsafe {
-        // Through a shuffle, so that the compiler knows it to be the warp's.
-        let warp = shfl_sync_idx_b32(FULL_MASK, thread_idx_x() / WARP_SIZE, 0);
+        let warp = uniform(thread_idx_x() / WARP_SIZE);
         let is_loader = warp == CONSUMER_THREADS / WARP_SIZE;
         let is_elected = elect_sync(FULL_MASK);
         if is_loader && is_elected {
             ring.init_barriers();
         }
-        sync_threads();
+        sync_warp(FULL_MASK);
+        barrier_cluster_arrive();
+        barrier_cluster_wait();
         if is_loader {
             if is_elected {
                 load(args, x_map, tile, ring);
             }
+            sync_warp(FULL_MASK);
         } else {
-            multiply::<O, S, REGISTERS>(args, tile, ring, warp / (GROUP_THREADS / WARP_SIZE));
+            multiply::<O, S>(args, tile, ring, warp / (GROUP_THREADS / WARP_SIZE));
         }
+        // Until then the peer may still arrive at this block's barriers.
+        barrier_cluster_arrive();
+        barrier_cluster_wait();
     }
 }
 
@@ -234,7 +268,7 @@ const _: () = assert!(ROWS as u64 == GROUPS as u64 * PANEL_ROWS);
 
 /// The entries for one tile configuration. Counts of collectives are those in the PTX of the entry.
 macro_rules! entries {
-    ($tile:ident, $registers:literal: $($entry:ident: $output:ty),*) => {
+    ($tile:ident, $registers:literal, bar_sync = $bar_sync:literal: $($entry:ident: $output:ty),*) => {
         $(
             /// The op of this file for one tile configuration and one type of y.
             ///
@@ -243,18 +277,45 @@ macro_rules! entries {
             #[kernel(
                 launch_bounds(THREADS, 1),
                 tensor_maps,
-                collectives(bar_sync = 4, bar_red = 1, shfl_sync = 1, elect_sync = 1, wgmma = 8, wgmma_sync = 7)
+                collectives(
+                    barrier_cluster = 4, bar_sync = $bar_sync, bar_red = 1, shfl_sync = 4, bar_warp_sync = 3, elect_sync = 1,
+                    wgmma = 8, wgmma_sync = 7
+                )
             )]
             pub unsafe fn $entry(args: GemmDecodeArgs) {
                 const { assert!($registers == $tile.registers()) };
                 // SAFETY: the caller's.
-                unsafe { run::<$output, [i32; $registers], $registers>(&args.product, param_address!($entry, 0), $tile) }
+                unsafe { run::<$output, [i32; $registers]>(&args.product, param_address!($entry, 0), $tile) }
             }
         )*
     };
 }
 
-entries!(D128X8, 4: gemm_d128x8_f32: f32, gemm_d128x8_f16: F16, gemm_d128x8_bf16: Bf16, gemm_d128x8_i32: i32);
-entries!(D128X16, 8: gemm_d128x16_f32: f32, gemm_d128x16_f16: F16, gemm_d128x16_bf16: Bf16, gemm_d128x16_i32: i32);
-entries!(D128X32, 16: gemm_d128x32_f32: f32, gemm_d128x32_f16: F16, gemm_d128x32_bf16: Bf16, gemm_d128x32_i32: i32);
-entries!(D128X64, 32: gemm_d128x64_f32: f32, gemm_d128x64_f16: F16, gemm_d128x64_bf16: Bf16, gemm_d128x64_i32: i32);
+entries!(
+    D128X8, 4, bar_sync = 3:
+    gemm_d128x8_f32: f32, gemm_d128x8_f16: F16, gemm_d128x8_bf16: Bf16, gemm_d128x8_i32: i32
+);
+entries!(
+    D128X16, 8, bar_sync = 3:
+    gemm_d128x16_f32: f32, gemm_d128x16_f16: F16, gemm_d128x16_bf16: Bf16, gemm_d128x16_i32: i32
+);
+entries!(
+    D128X32, 16, bar_sync = 3:
+    gemm_d128x32_f32: f32, gemm_d128x32_f16: F16, gemm_d128x32_bf16: Bf16, gemm_d128x32_i32: i32
+);
+entries!(
+    D128X64, 32, bar_sync = 3:
+    gemm_d128x64_f32: f32, gemm_d128x64_f16: F16, gemm_d128x64_bf16: Bf16, gemm_d128x64_i32: i32
+);
+entries!(
+    D128X96, 48, bar_sync = 5:
+    gemm_d128x96_f32: f32, gemm_d128x96_f16: F16, gemm_d128x96_bf16: Bf16, gemm_d128x96_i32: i32
+);
+entries!(
+    D128X144, 72, bar_sync = 7:
+    gemm_d128x144_f32: f32, gemm_d128x144_f16: F16, gemm_d128x144_bf16: Bf16, gemm_d128x144_i32: i32
+);
+entries!(
+    D128X192, 96, bar_sync = 7:
+    gemm_d128x192_f32: f32, gemm_d128x192_f16: F16, gemm_d128x192_bf16: Bf16, gemm_d128x192_i32: i32
+);

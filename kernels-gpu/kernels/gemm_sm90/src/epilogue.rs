@@ -68,10 +68,41 @@ impl<'a> Epilogue<'a> {
         scales
     }
 
+    /// Waits for the factors of the tile's columns.
+    ///
+    /// # Safety
+    /// Once for each turn of the warpgroup, by all lanes of its warps together; [`Self::release_factors`] follows.
+    #[inline(always)]
+    pub(crate) unsafe fn await_factors<O: Output>(&self) {
+        if O::SCALED {
+            // SAFETY: the barrier is in the layout; the warp that brings factors does so for every turn.
+            unsafe { mbarrier_wait_parity_shared_b64(self.shared.columns_full(self.set), self.parity) };
+        }
+    }
+
+    /// Says that the warp has read the factors, or will not.
+    ///
+    /// # Safety
+    /// As [`Self::await_factors`], which came before.
+    #[inline(always)]
+    pub(crate) unsafe fn release_factors<O: Output>(&mut self) {
+        // SAFETY: the lanes are here; nobody overwrites the factors before the last arrival.
+        unsafe {
+            // Where the warp is known to be together again, ptxas keeps the ring's counters in uniform registers.
+            sync_warp(FULL_MASK);
+            if O::SCALED {
+                if lane_id() == 0 {
+                    mbarrier_arrive_shared_b64(self.shared.columns_empty(self.set));
+                }
+                self.parity ^= 1;
+            }
+        }
+    }
+
     /// Stores the warp's outputs of the warpgroup's tile at `origin`, as far as they are in y.
     ///
     /// # Safety
-    /// All lanes of the warp call it together, all warps of the readers of a set of factors for each tile.
+    /// All lanes of the warp call it together, between [`Self::await_factors`] and [`Self::release_factors`].
     #[inline(always)]
     pub(crate) unsafe fn store<O: Output, S: Sums, const FRAGS_M: usize>(
         &mut self,
@@ -81,11 +112,8 @@ impl<'a> Epilogue<'a> {
     ) {
         let columns = self.shared.columns(self.set) + 8 * (lane_id() % 4);
         let biases = columns + 4 * self.tile.block_n;
-        // SAFETY: the factors are there after the wait, and nobody overwrites them before the last arrival.
+        // SAFETY: the factors are there, the caller's warp is together.
         unsafe {
-            if O::SCALED {
-                mbarrier_wait_parity_shared_b64(self.shared.columns_full(self.set), self.parity);
-            }
             for m in 0..FRAGS_M {
                 for part in 0..self.tile.block_n / Staging::cols::<O>() {
                     let first = part * Staging::cols::<O>();
@@ -109,14 +137,6 @@ impl<'a> Epilogue<'a> {
                         bits
                     });
                 }
-            }
-            // Where the warp is known to be together again, ptxas keeps the ring's counters in uniform registers.
-            sync_warp(FULL_MASK);
-            if O::SCALED {
-                if lane_id() == 0 {
-                    mbarrier_arrive_shared_b64(self.shared.columns_empty(self.set));
-                }
-                self.parity ^= 1;
             }
         }
     }

@@ -27,7 +27,7 @@ use cuda_std::cluster::{barrier_cluster_arrive, barrier_cluster_wait};
 use cuda_std::setmaxnreg::{setmaxnreg_dec, setmaxnreg_inc};
 use cuda_std::sync::sync_warp;
 use cuda_std::thread::thread_idx_x;
-use cuda_std::warp::{FULL_MASK, WARP_SIZE, elect_sync, shfl_sync_idx_b32};
+use cuda_std::warp::{FULL_MASK, WARP_SIZE, elect_sync};
 use cuda_std::{kernel, param_address};
 use product::Output;
 use rows::{Bf16, F16};
@@ -36,10 +36,11 @@ use crate::accumulators::Sums;
 use crate::consumer::consume;
 use crate::producer::{fill_columns, fill_ring};
 use crate::ring::{GROUP_WARPS, Shared};
+use crate::uniform::uniform;
 
-/// Registers of a thread that loads; what it gives up goes to those that multiply: 128 · 40 + 256 · 232 ≤ 65,536.
-const PRODUCER_REGISTERS: u32 = 40;
-const CONSUMER_REGISTERS: u32 = 232;
+/// Registers of a thread that loads; what it gives up goes to those that multiply: 128 · 56 + 256 · 224 ≤ 65,536.
+const PRODUCER_REGISTERS: u32 = 56;
+const CONSUMER_REGISTERS: u32 = 224;
 
 /// The whole of a block; `maps` is the address of the argument, which begins with the tensor maps of x and y.
 ///
@@ -50,8 +51,7 @@ unsafe fn run<O: Output, S: Sums, const FRAGS_M: usize>(args: &GemmSm90Args, map
     let shared = Shared::of_this_block(tile);
     // SAFETY: all threads of the cluster come here; roles are taken by whole warps, and all return to the last barrier.
     unsafe {
-        // Through a shuffle, so that the compiler knows it to be the warp's.
-        let warp = shfl_sync_idx_b32(FULL_MASK, thread_idx_x() / WARP_SIZE, 0);
+        let warp = uniform(thread_idx_x() / WARP_SIZE);
         if warp == 0 {
             if elect_sync(FULL_MASK) {
                 shared.init_barriers();
@@ -102,7 +102,7 @@ macro_rules! entries {
         #[kernel(
             launch_bounds(THREADS, 1),
             tensor_maps,
-            collectives(barrier_cluster = 4, shfl_sync = 1, elect_sync = 2, setmaxnreg = 2, $($stores)*, $($products)*)
+            collectives(barrier_cluster = 4, shfl_sync = 4, elect_sync = 2, setmaxnreg = 2, $($stores)*, $($products)*)
         )]
         pub unsafe fn $entry(args: GemmSm90Args) {
             const { assert!($registers == $tile.registers() && $frags == $tile.frags_m()) };
@@ -113,14 +113,14 @@ macro_rules! entries {
 }
 
 entries!(
-    H128X256, 128 x 1, collectives(wgmma = 8, wgmma_sync = 6),
+    H128X256, 128 x 1, collectives(wgmma = 8, wgmma_sync = 6, bar_sync = 1, bar_red = 1),
     wide(gemm_h128x256_f32: f32, gemm_h128x256_i32: i32), narrow(gemm_h128x256_f16: F16, gemm_h128x256_bf16: Bf16)
 );
 entries!(
-    H256X128, 64 x 2, collectives(wgmma = 16, wgmma_sync = 9),
+    H256X128, 64 x 2, collectives(wgmma = 16, wgmma_sync = 9, bar_sync = 1, bar_red = 1),
     wide(gemm_h256x128_f32: f32, gemm_h256x128_i32: i32), narrow(gemm_h256x128_f16: F16, gemm_h256x128_bf16: Bf16)
 );
 entries!(
-    H128X128, 64 x 2, collectives(wgmma = 16, wgmma_sync = 9, bar_sync = 1, bar_arrive = 1),
+    H128X128, 64 x 2, collectives(wgmma = 16, wgmma_sync = 9, bar_sync = 2, bar_arrive = 1, bar_red = 1),
     wide(gemm_h128x128_f32: f32, gemm_h128x128_i32: i32), narrow(gemm_h128x128_f16: F16, gemm_h128x128_bf16: Bf16)
 );

@@ -17,10 +17,10 @@ use cuda_std::warp::{WARP_SIZE, lane_id};
 use product::{load_bias, load_scale};
 
 use crate::ring::{Cursor, Shared};
-use crate::tiles::{Tiles, in_pair};
+use crate::tiles::{Part, Tiles, in_pair};
 
 /// Both blocks of a cluster.
-const BOTH: u16 = 0b11;
+pub(crate) const BOTH: u16 = 0b11;
 
 /// Fills the ring with the block's tiles, k_block by k_block, as far ahead as there are empty slots: into the next tile while
 /// the last one is still being stored.
@@ -36,9 +36,10 @@ pub(crate) unsafe fn fill_ring(args: &GemmArgs, x_map: u64, tile: HopperTile, sh
     let rank = cluster_ctarank();
     let mut tiles = Tiles::of_this_block(args, tile);
     let mut cursor = Cursor::START;
-    while let Some(origin) = tiles.next() {
-        let mut k_block = 0;
-        while k_block < k_blocks {
+    while let Some(Part { origin, first, k_blocks: count, .. }) = tiles.next() {
+        let mut k_block = first as u64;
+        let end = k_block + count as u64;
+        while k_block < end {
             let (slot, full) = (cursor.slot, shared.full(cursor.slot));
             // SAFETY: the slot was read, in both blocks of a pair; every copy into it completes on `full`.
             unsafe {
@@ -81,7 +82,7 @@ pub(crate) unsafe fn fill_ring(args: &GemmArgs, x_map: u64, tile: HopperTile, sh
 pub(crate) unsafe fn fill_columns(args: &GemmArgs, tile: HopperTile, shared: Shared) {
     let mut tiles = Tiles::of_this_block(args, tile);
     let mut cursor = Cursor::START;
-    while let Some(origin) = tiles.next() {
+    while let Some(Part { origin, .. }) = tiles.next() {
         let (set, columns) = (cursor.slot, shared.columns(cursor.slot));
         // SAFETY: the set was read; columns past y have no factors, and nothing is read for them.
         unsafe {
