@@ -9,7 +9,30 @@ use crate::table::{Mutation, split_fma};
 /// The narrowest tile, which is tried in the least time: the others are the same text but for numbers.
 const NARROW: &[&str] = &["gemm_d128x8_bf16"];
 
+/// A tile whose sums are exchanged in two parts, and whose blocks share w in pairs.
+const IN_PAIRS: &[&str] = &["gemm_d128x96_bf16"];
+
 pub(crate) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        what: "multicast to one block only",
+        entries: IN_PAIRS,
+        edit: |text| at_sites(text, |l| constant(l, "mov.b16", "3", "1")),
+    },
+    Mutation {
+        what: "drop the release of a slot",
+        entries: IN_PAIRS,
+        edit: |text| at_sites(text, |l| dropped(l, "mbarrier.arrive.shared::cluster")),
+    },
+    Mutation {
+        what: "drop a wait of the cluster",
+        entries: IN_PAIRS,
+        edit: |text| at_sites(text, |l| dropped(l, "barrier.cluster.wait")),
+    },
+    Mutation {
+        what: "drop a barrier of those that multiply",
+        entries: IN_PAIRS,
+        edit: |text| at_sites(text, |l| dropped(l, "bar.sync").filter(|_| l.operands[0] == "1")),
+    },
     Mutation { what: "drop the wait for an mbarrier", entries: NARROW, edit: |text| at_sites(text, never_wait) },
     Mutation { what: "expect other bytes", entries: NARROW, edit: |text| at_sites(text, other_bytes) },
     Mutation { what: "release a slot before its products are done", entries: NARROW, edit: released_early },
