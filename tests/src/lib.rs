@@ -8,7 +8,6 @@ pub mod figures;
 pub mod freivalds;
 pub mod harness;
 pub mod machine;
-pub mod ptx_text;
 pub mod random;
 pub mod referee;
 pub mod simulation;

@@ -95,6 +95,25 @@ impl Arch {
     }
 }
 
+/// A module's text with those entries alone that are `wanted`, by name: what concerns one kernel, assembled in a
+/// fraction of the time.
+pub fn only_entries(ptx: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let mut kept = String::with_capacity(ptx.len() / 16);
+    let mut skipping = false;
+    for line in ptx.lines() {
+        if let Some(rest) = line.strip_prefix(".visible .entry ") {
+            skipping = !rest.split('(').next().is_some_and(&wanted);
+        }
+        if !skipping {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        // An entry ends with a brace at the start of a line.
+        skipping &= line != "}";
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +143,13 @@ mod tests {
     fn entries_are_found_by_their_directive() {
         let text = ".visible .entry a_f32(\n\t.param .b64 p\n)\n.func helper()\n  .visible .entry b\n(\n// .visible .entry c(\n";
         assert_eq!(arch("sm_80", text).entries(Module::Gemm).collect::<Vec<_>>(), ["a_f32", "b"]);
+    }
+
+    #[test]
+    fn wanted_entries_are_kept_with_what_is_outside_of_them() {
+        let ptx = ".version 7.0\n.visible .entry a(\n)\n{\n\tret;\n}\n\n.visible .entry ab(\n)\n{\n\texit;\n}\n.file 1 \"x\"\n";
+        let kept = only_entries(ptx, |entry| entry == "a");
+        assert!(kept.contains("ret;") && !kept.contains("exit;") && kept.contains(".file 1"), "{kept}");
+        assert_eq!(only_entries(ptx, |_| true), ptx);
     }
 }

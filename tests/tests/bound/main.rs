@@ -13,12 +13,11 @@ use outerscale::{
     Backend, Gpu, Int8Matrix, Layout, Output, PerChannel, PerToken, QuantizedTokens, QuantizedWeights, Scales,
     Workspace, ops,
     ops::Choice,
-    ptx::{ARCHS, Module},
+    ptx::{ARCHS, Module, only_entries},
 };
 use outerscale_tests::{
     figures::{File, Table},
     harness::ptxas,
-    ptx_text::only_entry,
 };
 use ptx_sim::Counters;
 use rates::{MULTIPROCESSORS, Multiprocessor, Round, SHARE};
@@ -132,7 +131,7 @@ fn the_tensor_cores_bound_the_big_tiles() {
     let mut problems = Vec::new();
     for (tile, round) in TILES.iter().zip(&rounds) {
         let entry = format!("gemm_{}_bf16", tile.name);
-        let text = only_entry(ptx, &entry);
+        let text = only_entries(ptx, |name| name == entry);
         for multiprocessor in &MULTIPROCESSORS {
             let Multiprocessor { arch, gpu, .. } = multiprocessor;
             let code = ptxas.sass(&text, *arch).unwrap_or_else(|e| panic!("{entry} for {arch}: {e}"));

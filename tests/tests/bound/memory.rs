@@ -11,7 +11,7 @@ use cuda_builder::ptxas::{
     Ptxas,
     sass::{Listing, opcode},
 };
-use outerscale_tests::ptx_text::only_entry;
+use outerscale::ptx::only_entries;
 
 /// A kernel that memory bounds.
 pub(crate) struct Kernel {
@@ -94,7 +94,7 @@ impl Kernel {
     pub(crate) fn find(&self, ptxas: &Ptxas, ptx: &str, multiprocessor: &Multiprocessor) -> Result<Found, String> {
         let (entry, arch) = (self.entry, multiprocessor.arch);
         let fail = |why: &str| format!("{entry} for {arch}: {why}");
-        let text = only_entry(ptx, entry);
+        let text = only_entries(ptx, |name| name == entry);
         let code = ptxas.sass(&text, arch).map_err(|e| fail(&e.to_string()))?;
         let report = ptxas.assemble(&text, arch).map_err(|e| fail(&e.to_string()))?;
         let listing = Listing::read(&code[entry]);

@@ -14,10 +14,9 @@ mod sharing;
 mod smoothing;
 mod table;
 
-use outerscale::ptx::{ARCHS, Module};
+use outerscale::ptx::{ARCHS, Module, only_entries};
 use outerscale_tests::{
     machine::{How, Machine},
-    ptx_text::only_entry,
     referee::judge,
 };
 use ptx_sim::Schedule;
@@ -40,7 +39,7 @@ fn source(entry: &str) -> String {
     let mut texts = ARCHS.iter().flat_map(|arch| Module::ALL.map(|module| (arch, module)));
     let found = texts.find(|(arch, module)| arch.entries(*module).any(|name| name == entry));
     let (arch, module) = found.unwrap_or_else(|| panic!("no kernel {entry} in any module"));
-    only_entry(arch.own(module).unwrap(), entry)
+    only_entries(arch.own(module).unwrap(), |name| name == entry)
 }
 
 /// Judges a text in these ways, until one of them catches it.

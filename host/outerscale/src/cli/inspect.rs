@@ -13,13 +13,13 @@ use outerscale::{
     gpu::Driver,
     occupancy::{Occupancy, occupancy},
     ops::Variant,
-    ptx::{ARCHS, Arch, Module},
+    ptx::{ARCHS, Arch, Module, only_entries},
     registry::{self, Kernel},
     verify::{Options, verify},
 };
 use ptx_sim::{Counters, Traffic};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One kernel's line.
 struct Line {
@@ -244,9 +244,8 @@ impl Tools {
     fn resources(&self, chosen: &[Kernel]) -> Result<BTreeMap<String, Resources>> {
         let mut resources = BTreeMap::new();
         let Ok(ptxas) = &self.found else { return Ok(resources) };
-        for module in modules(chosen.iter().map(|kernel| kernel.variant.module)) {
-            let Some(text) = self.target.ptx.text(module) else { continue };
-            let report = ptxas.assemble(text.ptx, self.target.arch);
+        for text in self.texts(chosen.iter().map(|kernel| (kernel.variant.module, kernel.entry.as_str()))) {
+            let report = ptxas.assemble(&text, self.target.arch);
             resources.extend(report.map_err(|e| Error::Backend(e.to_string()))?.entries);
         }
         Ok(resources)
@@ -255,18 +254,18 @@ impl Tools {
     fn sass(&self, lines: &[Line]) -> Result<BTreeMap<String, String>> {
         let ptxas = self.found.as_ref().map_err(|why| Error::Backend(why.clone()))?;
         let mut sass = BTreeMap::new();
-        for module in modules(lines.iter().map(|line| line.module)) {
-            let Some(text) = self.target.ptx.text(module) else { continue };
-            let code = ptxas.sass(text.ptx, self.target.arch);
+        for text in self.texts(lines.iter().map(|line| (line.module, line.entry.as_str()))) {
+            let code = ptxas.sass(&text, self.target.arch);
             sass.extend(code.map_err(|e| Error::Backend(e.to_string()))?);
         }
-        sass.retain(|entry, _| lines.iter().any(|line| line.entry == *entry));
         Ok(sass)
     }
-}
 
-/// Each module once.
-fn modules(needed: impl Iterator<Item = Module>) -> impl Iterator<Item = Module> {
-    let needed: Vec<_> = needed.collect();
-    Module::ALL.into_iter().filter(move |module| needed.contains(module))
+    /// The PTX for the target of these kernels and no others, a text for each module that has some of them.
+    fn texts<'a>(&self, kernels: impl Iterator<Item = (Module, &'a str)>) -> Vec<String> {
+        let kernels: BTreeSet<(&str, &str)> = kernels.map(|(module, entry)| (module.name(), entry)).collect();
+        let needed = Module::ALL.into_iter().filter(|module| kernels.iter().any(|(name, _)| *name == module.name()));
+        let texts = needed.filter_map(|module| Some((module, self.target.ptx.text(module)?.ptx)));
+        texts.map(|(module, ptx)| only_entries(ptx, |entry| kernels.contains(&(module.name(), entry)))).collect()
+    }
 }
