@@ -14,12 +14,14 @@ use crate::profile::Row;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Schedule {
     /// Copies land when a wait observes them, not before. Each warp runs until it has to wait; upwards and
-    /// downwards in turn from barrier to barrier.
+    /// downwards in turn from barrier to barrier. Blocks that can tell in which order they run (a global atomic
+    /// tells them) run upwards.
     #[default]
     Late,
-    /// Copies land when they are issued; the order of the warps is that of [`Schedule::Late`].
+    /// Copies land when they are issued; the order of the warps is that of [`Schedule::Late`], and such blocks run
+    /// downwards.
     Eager,
-    /// Landing points and orders drawn from this seed; the same on every run.
+    /// Landing points, orders and the leader that `elect.sync` finds are drawn from this seed; the same on every run.
     Random(u64),
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 use common::Rig;
-use ptx_sim::{Checks, Fault, FaultKind, Report, Severity};
+use ptx_sim::{Checks, Fault, FaultKind, Report, Schedule, Severity};
 
 /// %l1 is the address of this thread's word (of its own in the grid), %r1 its index in the grid.
 const OWN: &str = "mov.u32 %r10, %ctaid.x;\nmov.u32 %r11, %ntid.x;\nmad.lo.u32 %r1, %r10, %r11, %r0;\n\
@@ -212,6 +212,57 @@ fn the_last_block_may_read_what_all_have_released() {
     let body = last_block("st.volatile.global.u32 [%l1], %r1", "", atom, "")
         .replace("ld.global.u32 %r9", "ld.volatile.global.u32 %r9");
     last_block_rig(&body).run(6, 64).unwrap();
+}
+
+/// The order in which blocks take their tickets, by the number of the block.
+fn tickets(schedule: Schedule, blocks: u32) -> Vec<u32> {
+    let body = format!("{OWN}mov.u64 %l4, count;\natom.global.add.u32 %r4, [%l4], 1;\nst.global.u32 [%l1], %r4;");
+    let mut rig = Rig::new(".global .align 4 .u32 count;", &body, 4 * blocks as usize);
+    rig.schedule = schedule;
+    rig.run(blocks, 1).unwrap();
+    rig.bytes().chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
+}
+
+#[test]
+fn schedules_run_blocks_in_different_orders_where_these_can_tell() {
+    let upwards: Vec<u32> = (0..5000).collect();
+    assert_eq!(tickets(Schedule::Late, 5000), upwards);
+    assert_eq!(tickets(Schedule::Eager, 5000), upwards.iter().rev().copied().collect::<Vec<u32>>());
+    for seed in 0..3 {
+        let mut drawn = tickets(Schedule::Random(seed), 5000);
+        assert_eq!(drawn, tickets(Schedule::Random(seed), 5000), "the same on every run");
+        assert_ne!(drawn, tickets(Schedule::Random(seed + 1), 5000));
+        drawn.sort_unstable();
+        assert_eq!(drawn, upwards, "each block once");
+    }
+}
+
+#[test]
+fn who_has_the_last_number_need_not_come_last() {
+    // Every block adds its share and counts itself; that of the highest number takes the sum, as if it had come last.
+    let body = format!(
+        "{OWN}mov.u64 %l4, count;\nmov.u64 %l5, sum;\nred.relaxed.gpu.global.add.u32 [%l5], 1;\nfence.acq_rel.gpu;\n\
+         atom.relaxed.gpu.global.add.u32 %r4, [%l4], 1;\nfence.acq_rel.gpu;\nadd.u32 %r5, %r1, 1;\n\
+         add.u32 %r8, %r4, 1;\nmov.u32 %r6, %nctaid.x;\nsetp.ne.u32 %p1, TESTED, %r6;\n@%p1 ret;\nld.global.u32 %r7, [%l5];\n\
+         st.global.u32 [%l0], %r7;"
+    );
+    let rig = |tested: &str, schedule: Schedule| {
+        let body = body.replace("TESTED", tested);
+        let mut rig = Rig::new(".global .align 4 .u32 count;\n.global .align 4 .u32 sum;", &body, 64);
+        rig.schedule = schedule;
+        rig
+    };
+    // Upwards, the highest is the last; in no other order.
+    rig("%r5", Schedule::Late).run(8, 1).unwrap();
+    assert_eq!(rig("%r5", Schedule::Eager).fault(8, 1).kind, FaultKind::GlobalRace);
+    let drawn = (0..8).filter(|seed| rig("%r5", Schedule::Random(*seed)).run(8, 1).is_err()).count();
+    assert!(drawn > 4, "{drawn} of 8 seeds find it");
+    // By its ticket a block knows.
+    for schedule in Schedule::list(4) {
+        let rig = rig("%r8", schedule);
+        rig.run(8, 1).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(rig.bytes()[..4], 8_u32.to_le_bytes(), "{schedule}");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 mod common;
 use common::Rig;
-use ptx_sim::{Class, FaultKind};
+use ptx_sim::{Class, FaultKind, Schedule};
+use std::collections::BTreeSet;
 
 /// Stores %r4 of each thread.
 const STORE: &str = "mul.wide.u32 %l1, %r0, 4;\nadd.u64 %l1, %l0, %l1;\nst.global.u32 [%l1], %r4;\n";
@@ -22,6 +23,29 @@ fn lanes_with_different_trip_counts_meet_behind_the_loop() {
                 setp.le.u32 %p1, %r1, %r0;\n@%p1 bra LOOP;\nbar.sync 0;\nshfl.sync.bfly.b32 %r4, %r2, 1, 31, -1;";
     let expected: Vec<u32> = (0..32_u32).map(|lane| lane ^ 1).map(|lane| lane * (lane + 1) / 2).collect();
     assert_eq!(per_thread(body), expected);
+}
+
+#[test]
+fn which_lane_is_elected_is_drawn_but_stays_the_same() {
+    // Lanes 4 to 15 elect twice; lane i tells the leader, and 100 more where it is told that it is the leader.
+    let body = "sub.u32 %r1, %r0, 4;\nsetp.lt.u32 %p1, %r1, 12;\nmov.u32 %r4, 77;\n@!%p1 bra END;\n\
+                elect.sync %r4|%p2, 0xFFF0;\nelect.sync %r5|%p3, 0xFFF0;\n@%p3 add.u32 %r4, %r5, 100;\nEND:";
+    let leader = |schedule: Schedule| {
+        let mut rig = Rig::new("", &format!("{body}\n{STORE}"), 128);
+        rig.schedule = schedule;
+        let told = rig.result(1, 32);
+        let leader = told[4..16].iter().find(|told| **told < 100).copied().unwrap();
+        let wanted = |lane: u32| match lane {
+            4..16 if lane == leader => leader + 100,
+            4..16 => leader,
+            _ => 77,
+        };
+        assert_eq!(told, (0..32).map(wanted).collect::<Vec<u32>>(), "{schedule}");
+        leader
+    };
+    assert_eq!((leader(Schedule::Late), leader(Schedule::Eager)), (4, 4));
+    let drawn: BTreeSet<u32> = (0..100).map(|seed| leader(Schedule::Random(seed))).collect();
+    assert_eq!(drawn, (4..16).collect());
 }
 
 #[test]

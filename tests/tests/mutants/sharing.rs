@@ -1,6 +1,6 @@
 //! Mutations of products whose blocks share tiles (stream-K).
 
-use crate::edit::{Line, at_sites, dropped, instruction};
+use crate::edit::{Line, Mutant, at_sites, dropped, instruction, read};
 use crate::table::Mutation;
 
 /// A small and a large tile, and one of Hopper whose warpgroups take turns, without the warp that brings factors, which has no use
@@ -24,7 +24,21 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation { what: "a part begins a k_block late", entries: SHARING, edit: |text| at_sites(text, one_more_begun) },
     Mutation { what: "a share ends a k_block late", entries: PORTABLE, edit: |text| at_sites(text, one_more_shared) },
+    Mutation { what: "take who has a tile's end for the last to come", entries: PORTABLE, edit: end_is_last },
 ];
+
+/// What the counter of a tile was before becomes how much of the tile lies before the part: right as long as the blocks
+/// come in the order of their numbers.
+fn end_is_last(text: &str) -> Vec<Mutant> {
+    let begins = text.lines().filter_map(read).find(|line| one_more_begun(line).is_some());
+    let begins = begins.expect("a part begins at the later of two beginnings");
+    let [part, tile] = [begins.parts()[0], begins.parts()[2]];
+    at_sites(text, |line| {
+        let p = line.parts();
+        let is_count = line.mnemonic == "atom.relaxed.gpu.global.add.u32";
+        is_count.then(|| [instruction(line.mnemonic, &p), instruction("sub.s32", &[p[0], part, tile])].join("\n"))
+    })
+}
 
 /// What is added to the counter of a tile becomes 1.
 fn count_one(line: &Line<'_>) -> Option<String> {

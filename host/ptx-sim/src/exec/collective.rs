@@ -1,10 +1,12 @@
 //! What the lanes of a warp do together: shuffles, votes, matches, reductions.
 
+use super::block::split_mix;
 use super::context::{Context, Stopped, Who};
 use super::lanes::{ALL, LANES, lanes_of};
 use super::warp::Warp;
 use crate::fault::FaultKind;
 use crate::ir::op::{Op, Redux, Reg, Shuffle, Vote};
+use crate::launch::Schedule;
 
 /// The operation of `active`, who call with the member mask `members`.
 #[inline(always)]
@@ -14,7 +16,7 @@ pub(super) fn together(warp: &mut Warp, cx: &Context<'_>, active: u32, members: 
         Op::Vote { .. } => vote(warp, active, members, op),
         Op::Match { .. } => matching(warp, active, members, op),
         Op::Redux { .. } => redux(warp, active, members, op),
-        Op::Elect { d, p, .. } => elect(warp, active, members, d, p),
+        Op::Elect { d, p, .. } => elect(warp, cx, active, members, d, p),
         _ => {}
     }
     Ok(())
@@ -126,8 +128,17 @@ fn redux(warp: &mut Warp, active: u32, members: u32, op: &Op) {
     warp.files.put32(d, active, &[result; LANES]);
 }
 
-fn elect(warp: &mut Warp, active: u32, members: u32, d: Reg, p: Reg) {
-    let leader = (active & members).trailing_zeros();
+/// Which lane leads is open, but the same at each call with the same mask (PTX ISA, `elect.sync`): the lowest, or by
+/// the seed of a drawn schedule any.
+fn elect(warp: &mut Warp, cx: &Context<'_>, active: u32, members: u32, d: Reg, p: Reg) {
+    let mut able = active & members;
+    if let Schedule::Random(seed) = cx.grid.launch.schedule {
+        let mut state = seed ^ u64::from(able) << 32;
+        for _ in 0..split_mix(&mut state) % u64::from(able.count_ones().max(1)) {
+            able &= able - 1;
+        }
+    }
+    let leader = able.trailing_zeros();
     warp.files.put32(d, active, &[leader; LANES]);
     warp.files.put_pred(p, active, 1 << (leader & 31));
 }

@@ -121,7 +121,7 @@ pub(crate) fn run(instance: &Instance, memory: &Memory, launch: &Launch<'_>) -> 
     };
     if program.order_matters || clusters.len() == 1 {
         let mut worker = new_worker();
-        (0..clusters.len()).for_each(|index| one(&mut worker, clusters.number(index)));
+        clusters.order(launch.schedule).for_each(|index| one(&mut worker, clusters.number(index)));
     } else {
         let indices = (0..clusters.len()).into_par_iter();
         indices.for_each_init(new_worker, |worker, index| one(worker, clusters.number(index)));

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use super::block::split_mix;
 use super::context::Grid;
+use crate::launch::Schedule;
 
 /// Numbers of blocks (x fastest), in order, each once.
 pub(crate) struct Selection {
@@ -47,6 +49,10 @@ impl Selection {
         range.start + (index - before)
     }
 }
+
+/// Clusters that change places with each other under a drawn order: those that work together are neighbours, and a
+/// grid may have 2^31.
+const WINDOW: u64 = 1 << 12;
 
 /// Most blocks of a cluster, of those that a launch has to allow explicitly.
 const MOST_BLOCKS: u32 = 16;
@@ -114,6 +120,24 @@ impl Clusters {
     /// The number of the `index`th cluster that runs.
     pub(crate) fn number(&self, index: u64) -> u64 {
         if self.alone() { self.selection.number(index) } else { self.numbers[index as usize] }
+    }
+
+    /// The indices of all clusters in the order in which a schedule runs them, where it matters: upwards, downwards,
+    /// or drawn. Hardware promises none (PTX ISA, "Cooperative Thread Arrays").
+    pub(crate) fn order(&self, schedule: Schedule) -> Box<dyn Iterator<Item = u64>> {
+        let len = self.len();
+        match schedule {
+            Schedule::Late => Box::new(0..len),
+            Schedule::Eager => Box::new((0..len).rev()),
+            Schedule::Random(seed) => Box::new((0..len.div_ceil(WINDOW)).flat_map(move |window| {
+                let mut indices: Vec<u64> = (window * WINDOW..len.min((window + 1) * WINDOW)).collect();
+                let mut state = seed ^ window.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                for at in (1..indices.len()).rev() {
+                    indices.swap(at, (split_mix(&mut state) % (at as u64 + 1)) as usize);
+                }
+                indices
+            })),
+        }
     }
 
     /// The blocks of a cluster in the order of their ranks.
