@@ -1,6 +1,9 @@
 //! The demonstration, the tests and the lint.
 
-use crate::process::{cargo, run};
+use crate::{
+    process::{cargo, run},
+    suite,
+};
 use anyhow::{Result, bail};
 use std::{env, path::Path};
 
@@ -15,9 +18,10 @@ pub(crate) fn demo(arguments: &[String]) -> Result<()> {
 /// Every test; the property tests a second time where there is a GPU.
 pub(crate) fn test(release: bool) -> Result<()> {
     let profile: &[&str] = if release { &["--release"] } else { &[] };
-    run(cargo(["test", "--workspace"])?.args(profile))?;
     // The kernels' own profile aborts on panic, which the test harness does not: their tests use the dev profile.
-    run(cargo(["test", "--workspace"])?.args(DEVICE))?;
+    let mut device = cargo(["test", "--workspace"])?;
+    device.args(DEVICE);
+    suite::run(profile, vec![device])?;
     if has_gpu() {
         return run(cargo(["test", "-p", "outerscale-tests"])?.args(profile).env("OUTERSCALE_BACKEND", "cuda"));
     }

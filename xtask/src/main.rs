@@ -9,6 +9,7 @@ mod elf;
 mod folder;
 mod process;
 mod setup;
+mod suite;
 mod wheels;
 
 use clap::{Parser, Subcommand};

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::{
     env, fmt,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, ExitStatus, Output},
 };
 
 /// A child that ran and failed, after saying why.
@@ -60,8 +60,12 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    Err(Failed { code }.into())
+    Err(Failed { code: status_code(status) }.into())
+}
+
+/// A child's status as ours; 1 when a signal ended it.
+pub(crate) fn status_code(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 /// Runs quietly and gives what it printed; an error holds the end of what it said.
@@ -84,7 +88,7 @@ fn cannot_run(command: &Command, error: &std::io::Error) -> anyhow::Error {
 }
 
 /// The command as one would type it.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned();
     let own = ["RUSTUP_AUTO_INSTALL"];
