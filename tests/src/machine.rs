@@ -9,7 +9,10 @@ use outerscale::{
     ops::{Problem, Variant},
 };
 use ptx_sim::{Instance, Launch, Memory, Module, Schedule, Swizzle, TensorElement, TensorMap};
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// An argument struct of the contract.
 pub trait Argument: Copy {}
@@ -49,6 +52,8 @@ pub struct How {
 pub struct Machine {
     memory: Memory,
     instance: Instance,
+    /// The first finding that stopped no launch.
+    note: Mutex<Option<String>>,
     /// How kernels are launched.
     pub how: How,
 }
@@ -65,7 +70,7 @@ impl Machine {
         let memory = Memory::new();
         let module = Module::load(ptx, file).map_err(|e| format!("refused: {e}"))?;
         let instance = module.instantiate(&memory).map_err(|e| format!("refused: {e}"))?;
-        Ok(Machine { memory, instance, how: How::default() })
+        Ok(Machine { memory, instance, note: Mutex::default(), how: How::default() })
     }
 
     /// Memory for `bytes` bytes, poisoned; 0 for none, as the host has it.
@@ -163,6 +168,20 @@ impl Machine {
             .with_dynamic_shared(variant.shared_bytes)
             .with_schedule(self.how.schedule);
         (launch.instruction_limit, launch.listing) = (INSTRUCTIONS, false);
-        ptx_sim::launch(&self.instance, &self.memory, &launch).map(drop).map_err(|fault| format!("fault: {fault}"))
+        let report =
+            ptx_sim::launch(&self.instance, &self.memory, &launch).map_err(|fault| format!("fault: {fault}"))?;
+        if let Some(note) = report.notes.first() {
+            self.noted().get_or_insert_with(|| format!("note: {note}"));
+        }
+        Ok(())
+    }
+
+    /// The first finding since the last call, of those that stop no launch.
+    pub fn take_note(&self) -> Option<String> {
+        self.noted().take()
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Option<String>> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

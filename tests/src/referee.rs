@@ -37,7 +37,7 @@ struct Trial<'a> {
 /// Runs `entry` on its cases.
 ///
 /// # Errors
-/// What is wrong: a fault of the simulator, or the first case that differs from the oracle.
+/// What is wrong: a fault of the simulator, the first case that differs from the oracle, or else what the simulator noted.
 ///
 /// # Panics
 /// If no op of the registry has such an entry.
@@ -48,7 +48,8 @@ pub fn judge(machine: &Machine, entry: &str) -> Result<(), String> {
         if let Some(variant) = variants.first() {
             let dtype = variant.dtypes.iter().find(|dtype| variant.entry(**dtype) == entry);
             let trial = Trial { machine, entry, variant, variants: &variants };
-            return trial.run(op.name, dtype.copied().unwrap_or(Dtype::I8));
+            trial.run(op.name, dtype.copied().unwrap_or(Dtype::I8))?;
+            return machine.take_note().map_or(Ok(()), Err);
         }
     }
     panic!("no op has the entry {entry}");

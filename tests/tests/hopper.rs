@@ -149,3 +149,20 @@ fn no_schedule_finds_anything_with_several_tiles_a_cluster() {
         }
     }
 }
+
+/// In a pair both blocks bring half of w, of its last panel too where their number is odd: else one is a round ahead of what
+/// the other has waited for.
+#[test]
+fn no_schedule_finds_anything_in_pairs_with_the_operands_exchanged() {
+    let op = registry::op("gemm").expect("the op of the products");
+    let pairs: Vec<_> = op.table.variants.iter().filter(|v| v.cluster == 2 && v.name.starts_with('d')).collect();
+    assert!(!pairs.is_empty());
+    for variant in pairs {
+        let entry = variant.entry(Dtype::Bf16);
+        let mut machine = Machine::load(text(), &entry).unwrap_or_else(|e| panic!("{e}"));
+        for (schedule, blocks) in Schedule::list(5).into_iter().flat_map(|how| [(how, 2), (how, 4)]) {
+            machine.how = How { schedule, blocks: Some(blocks) };
+            judge(&machine, &entry).unwrap_or_else(|e| panic!("{entry}, {schedule:?}, {blocks}: {e}"));
+        }
+    }
+}

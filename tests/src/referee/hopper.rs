@@ -14,15 +14,17 @@ use outerscale::{ops::Variant, ptx::Module};
 pub const HOPPER_PRODUCTS: [(usize, usize, usize); 2] = [(130, 66, 700), (130, 392, 904)];
 
 /// m, n, k for few tokens: one tile, its second panel nearly empty, stored one element at a time; then more than a tile's
-/// tokens, w that ends with the first panel of a tile, stored four at a time, and steps enough to go round the ring.
-fn decode_products(tile: &DecodeTile) -> [(usize, usize, usize); 2] {
-    [(3, 66, 300), (tile.tokens as usize + 6, 300, 520)]
+/// tokens, w that ends with the first panel of a tile, stored four at a time, and steps enough to go round the ring; then w of one
+/// panel, several times round the ring.
+fn decode_products(tile: &DecodeTile) -> Vec<(usize, usize, usize)> {
+    let past_one = tile.tokens as usize + 6;
+    vec![(3, 66, 300), (past_one, 300, 520), (past_one, 50, 1900)]
 }
 
 impl Trial<'_> {
     /// What the product is tried on if it is one of Hopper's.
-    pub(super) fn hopper_shapes(&self) -> Option<[(usize, usize, usize); 2]> {
-        self.decode_tile().map(decode_products).or(self.is_sm90().then_some(HOPPER_PRODUCTS))
+    pub(super) fn hopper_shapes(&self) -> Option<Vec<(usize, usize, usize)>> {
+        self.decode_tile().map(decode_products).or_else(|| self.is_sm90().then(|| HOPPER_PRODUCTS.to_vec()))
     }
 
     /// Whether the variant is one of `contract::hopper_tile`.

@@ -44,7 +44,7 @@ impl Trial<'_> {
     /// What a product is tried on.
     pub(super) fn product_cases(&self) -> Vec<Case> {
         if let Some(shapes) = self.hopper_shapes() {
-            return shapes.map(|shape| Case { shape, codes: &Codes::ALL[..1], bias_offset: 0 }).into();
+            return shapes.into_iter().map(|shape| Case { shape, codes: &Codes::ALL[..1], bias_offset: 0 }).collect();
         }
         let stream = STREAMS.iter().find(|stream| stream.name == self.variant.name);
         let shapes = self.tile().map(tile_shapes).or(stream.map(stream_shapes));

@@ -2,6 +2,7 @@
 
 use outerscale::{
     bench::{Shape, bench},
+    gpu::Driver,
     ptx::Module,
     registry::OPS,
     verify::{Options, Verdict, verify},
@@ -19,6 +20,11 @@ fn verify_runs_every_kernel_and_all_are_equal() {
     assert!(missed.is_empty(), "verify did not run {missed:?}");
     for outcome in outcomes {
         assert_eq!(outcome.verdict, Verdict::Equal, "{}", outcome.entry);
+    }
+    // Nothing of ours makes the simulator note anything, whatever else this process has launched.
+    if gpu().driver() == Driver::Sim {
+        let notes: Vec<String> = libcuda::simulator::notes().iter().map(ToString::to_string).collect();
+        assert!(notes.is_empty(), "{}", notes.join("\n"));
     }
 }
 

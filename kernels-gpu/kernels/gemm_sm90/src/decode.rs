@@ -13,7 +13,7 @@
 //! (`contract::split::Walk`), as many as any other, whatever the shape. The last warp loads: one lane of it, a slot a step,
 //! into the next tile while this one is finished, so that `tile.stages` times 16 KiB of w are on their way at any time. Two
 //! warpgroups multiply, each its panel, and finish a tile together ([`crate::decode_finish`]). With clusters of 2 the blocks
-//! have tokens side by side, and each loads one of the panels for both.
+//! have tokens side by side, and each loads half of w for both.
 //!
 //! Who may diverge: roles differ by warp; of the warp that loads one lane works. The two warpgroups pass the same named
 //! barriers, `MEETING`, for every part; where w ends with one panel the second multiplies nothing and passes them too, as both do
@@ -153,15 +153,18 @@ unsafe fn load(args: &GemmArgs, x_map: u64, tile: DecodeTile, ring: Ring) {
                 // A new barrier's wait for parity 1 returns at once: the first round finds all slots empty.
                 mbarrier_wait_parity_shared_b64(ring.empty(cursor.slot), cursor.parity ^ 1);
                 mbarrier_arrive_expect_tx_shared_b64(full, panels * TILE_BYTES as u32 + tile.x_stage_bytes());
-                for group in 0..GROUPS {
-                    if group < panels {
-                        let src = args.q_w.ptr + packed::tile(first_panel + group as u64, k_block as u64, k_blocks);
+                let source =
+                    |group: u32| args.q_w.ptr + packed::tile(first_panel + group as u64, k_block as u64, k_blocks);
+                if in_pair {
+                    // Half of w from each block, of one panel too: so neither is a round ahead of the other's wait.
+                    let bytes = panels * TILE_BYTES as u32 / GROUPS;
+                    let (group, at) = if panels == GROUPS { (rank, 0) } else { (0, rank * bytes) };
+                    let (dst, src) = (slot + group * TILE_BYTES as u32 + at, source(group) + at as u64);
+                    cp_async_bulk_shared_global_multicast(dst, src, bytes, full, BOTH);
+                } else {
+                    for group in 0..panels {
                         let dst = slot + group * TILE_BYTES as u32;
-                        if !in_pair {
-                            cp_async_bulk_shared_global(dst, src, TILE_BYTES as u32, full);
-                        } else if group == rank {
-                            cp_async_bulk_shared_global_multicast(dst, src, TILE_BYTES as u32, full, BOTH);
-                        }
+                        cp_async_bulk_shared_global(dst, source(group), TILE_BYTES as u32, full);
                     }
                 }
                 let (k, token) = ((k_block * ROW_BYTES) as i32, (own_tile(part) * tile.tokens) as i32);
