@@ -156,7 +156,8 @@ unsafe fn load(args: &GemmArgs, x_map: u64, tile: DecodeTile, ring: Ring) {
                 let source =
                     |group: u32| args.q_w.ptr + packed::tile(first_panel + group as u64, k_block as u64, k_blocks);
                 if in_pair {
-                    // Half of w from each block, of one panel too: so neither is a round ahead of the other's wait.
+                    // Half of w from each block, of one panel too (4 KiB; bulk copies take multiples of 16 bytes): else one block's warps
+                    // could arrive for a round before the loader of the other has waited for the one before.
                     let bytes = panels * TILE_BYTES as u32 / GROUPS;
                     let (group, at) = if panels == GROUPS { (rank, 0) } else { (0, rank * bytes) };
                     let (dst, src) = (slot + group * TILE_BYTES as u32 + at, source(group) + at as u64);
